@@ -1,0 +1,58 @@
+"""The errors of the fleet, and the exit code of each.
+
+An error says which source, which URL or file and line, what was got, what was expected, and what to do next.
+``FleetError`` is for anything that a person can act on: the command prints it without a traceback and exits with its code.
+"""
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_LOCKED = 3
+EXIT_HELD = 4
+EXIT_PARTIAL = 5
+EXIT_UNREACHABLE = 6
+
+
+class FleetError(Exception):
+    """Something went wrong that the text explains; nothing was published."""
+
+    exit_code = EXIT_FAILED
+
+
+class UsageError(FleetError):
+    """The command, a setting or a manifest is wrong: a person has to change it."""
+
+    exit_code = EXIT_USAGE
+
+
+class LockedError(FleetError):
+    """Another crawl of the same source is under way."""
+
+    exit_code = EXIT_LOCKED
+
+
+class PartialError(FleetError):
+    """A crawl ended, but not well enough to be published: failed requests above the budget, or cut short by a limit."""
+
+    exit_code = EXIT_PARTIAL
+
+
+class UnreachableError(FleetError):
+    """The hub, or another service that the command needs, does not answer."""
+
+    exit_code = EXIT_UNREACHABLE
+
+
+class ReleaseError(FleetError):
+    """What lies in a release folder breaks the release protocol."""
+
+
+class Interrupted(FleetError):
+    """The crawl was told to stop by a signal.
+
+    ``signal_number``: which one; the exit code is 128 + its number, as shells have it.
+    """
+
+    def __init__(self, signal_number: int, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number

@@ -1,0 +1,185 @@
+"""Source manifests: one ``source.toml`` a source, read and checked.
+
+A folder below ``crawlers/sources/`` is a source if and only if it holds ``source.toml``. Each is loaded on its own, so that
+a malformed one never hides the others.
+"""
+
+import difflib
+import re
+import tomllib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from cronsim import CronSim, CronSimError
+
+from crawlers.runtime.errors import UsageError
+
+MANIFEST = "source.toml"
+# One name for the folder, the spider, the compose service, the MongoDB collection and the prefix of _id: what all of them allow.
+NAME_PATTERN = r"^[a-z][a-z0-9_]{1,39}$"
+KINDS = ("scrapy", "jsonld", "api")
+
+_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a source declares about itself.
+
+    ``kind``: how it is crawled: ``scrapy`` (a Scrapy spider), ``jsonld`` (a spider that reads schema.org JSON-LD from landing
+    pages), ``api`` (a generator of records over an HTTP API).
+    ``url``: the home page of the site; ``license_url``: the terms under which its records may be used.
+    ``contact``: e-mail address or URL that the site's operators can turn to about this crawler; sent in the User-Agent.
+    ``maintainer``: who keeps this source in the team.
+    ``schedule``: five cron fields, in UTC.
+    ``rate``: requests per second, at most, to each host; ``concurrency``: requests under way at once, at most, per host.
+    ``error_budget``: share (0 to 1) of requests that may fail for good in a crawl that still publishes.
+    ``reject_budget``: share (0 to 1) of records that may be rejected, in the crawl and again in the hub's upload.
+    ``allow_empty``: whether a crawl without a record is a release.
+    ``obey_robots``: whether robots.txt is followed; a source that says false says why in its description.
+    """
+
+    name: Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
+    kind: Literal["scrapy", "jsonld", "api"]
+    title: _Text
+    description: _Text
+    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+")]
+    license_url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+")]
+    contact: _Text
+    maintainer: _Text
+    schedule: _Text
+    rate: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    error_budget: _Share = 0.0
+    reject_budget: _Share = 0.05
+    allow_empty: bool = False
+    obey_robots: bool = True
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source: its folder and its manifest."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+
+class ManifestError(UsageError):
+    """A manifest can't be used. ``path``, ``line`` (1-based) and ``reason`` say where and why."""
+
+    def __init__(self, path: Path, line: int, reason: str) -> None:
+        super().__init__(f"{path}:{line}: {reason}")
+        self.path = path
+        self.line = line
+        self.reason = reason
+
+
+def load_source(folder: Path) -> Source:
+    """Read and check the manifest in ``folder``.
+
+    :raises ManifestError: it can't be read, isn't TOML, or breaks a rule; says the line and what to write instead.
+    """
+    path = folder / MANIFEST
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(path, 1, f"can't be read: {error}") from error
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"at line (\d+)", str(error))
+        line = int(found[1]) if found else len(text.splitlines()) or 1
+        raise ManifestError(path, line, f"not TOML: {error}") from error
+    manifest = _convert(table, path, text)
+    if manifest.name != folder.name:
+        raise ManifestError(
+            path,
+            _line_of(text, "name"),
+            f"name is {manifest.name!r}, but the folder is {folder.name!r}: they must be the same",
+        )
+    _check_schedule(manifest.schedule, path, text)
+    return Source(folder, manifest)
+
+
+def load_sources(sources_dir: Path) -> tuple[list[Source], list[ManifestError]]:
+    """All sources below ``sources_dir``, sorted by name, and the errors of those that can't be used.
+
+    :raises UsageError: ``sources_dir`` is no folder.
+    """
+    if not sources_dir.is_dir():
+        raise UsageError(f"{sources_dir} is not a folder: set FLEET_SOURCES_DIR to the folder of the sources")
+    sources: list[Source] = []
+    errors: list[ManifestError] = []
+    for path in sorted(sources_dir.glob(f"*/{MANIFEST}")):
+        try:
+            sources.append(load_source(path.parent))
+        except ManifestError as error:
+            errors.append(error)
+    return sources, errors
+
+
+def find_source(sources_dir: Path, name: str) -> Source:
+    """The source called ``name``.
+
+    :raises UsageError: there is none of that name (the message names the nearest), or its manifest is bad.
+    """
+    if re.match(NAME_PATTERN, name) and (sources_dir / name / MANIFEST).is_file():
+        return load_source(sources_dir / name)
+    names = [path.parent.name for path in sources_dir.glob(f"*/{MANIFEST}")]
+    raise UsageError(
+        f"no source is called {name!r} in {sources_dir}.{nearest(name, names)} `fleet sources` lists them."
+    )
+
+
+def nearest(got: str, allowed: list[str] | tuple[str, ...]) -> str:
+    """`` Did you mean 'x'?`` for the name in ``allowed`` that is most like ``got``; empty where none is."""
+    close = difflib.get_close_matches(got, allowed, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def _convert(table: dict, path: Path, text: str) -> Manifest:
+    fields = Manifest.__struct_fields__
+    for key in table:
+        if key not in fields:
+            raise ManifestError(
+                path, _line_of(text, key), f"unknown field {key!r}.{nearest(key, fields)} Known: {', '.join(fields)}"
+            )
+    missing = [field.name for field in msgspec.structs.fields(Manifest) if field.required and field.name not in table]
+    if missing:
+        raise ManifestError(path, 1, f"missing: {', '.join(missing)}. Add a line `{missing[0]} = …`")
+    try:
+        return msgspec.convert(table, Manifest)
+    except msgspec.ValidationError as error:
+        found = re.search(r"at `\$\.(\w+)", str(error))
+        key = found[1] if found else ""
+        got = f", got {table[key]!r}" if key in table else ""
+        choice = nearest(str(table.get(key)), KINDS) if key == "kind" else ""
+        kinds = f". Kinds: {', '.join(KINDS)}.{choice}" if key == "kind" else ""
+        raise ManifestError(path, _line_of(text, key), f"{error}{got}{kinds}") from error
+
+
+def _check_schedule(schedule: str, path: Path, text: str) -> None:
+    try:
+        if not re.fullmatch(r"[0-9A-Za-z*,/#-]+( [0-9A-Za-z*,/#-]+){4}", schedule):
+            raise CronSimError("five fields of a crontab, one blank between them, are expected")
+        CronSim(schedule, datetime(2026, 1, 1, tzinfo=UTC))  # any moment: only the fields are checked
+    except CronSimError as error:
+        raise ManifestError(
+            path,
+            _line_of(text, "schedule"),
+            f"schedule {schedule!r}: {error}. Write minute, hour, day, month, weekday in UTC, e.g. `0 4 * * 6` for Saturdays at 04:00",
+        ) from error
+
+
+def _line_of(text: str, key: str) -> int:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if key and re.match(rf"\s*[\"'\[]?{re.escape(key)}[\"'\]]?\s*(=|\.|$)", line):
+            return number
+    return 1

@@ -1,0 +1,71 @@
+"""The ``fleet`` command. Each subcommand lies in a module of its own and is imported only when it is called."""
+
+import importlib
+import logging
+import sys
+
+import click
+
+from crawlers.runtime.errors import EXIT_FAILED, FleetError
+
+# Command: the module and the click command in it. A crawler image has no hub, so nothing is imported before it is needed.
+COMMANDS = {
+    "up": "fleet.up:up",
+    "sources": "fleet.sources:sources",
+    "crawl": "fleet.crawl:crawl",
+    "test": "fleet.cases:test",
+    "record": "fleet.cases:record",
+    "new-source": "fleet.new_source:new_source",
+    "hub": "fleet.hub:hub",
+    "dump": "fleet.hub:dump",
+    "upload": "fleet.hub:upload",
+    "status": "fleet.status:status",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand's module when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--verbose", "-v", is_flag=True, help="Log more.")
+def fleet(verbose: bool) -> None:
+    """Collect research metadata: crawl sources, publish releases, load them into MongoDB.
+
+    \b
+    Exit codes: 0 done · 1 failed, or nothing to publish · 2 bad usage, setting or manifest · 3 locked by another crawl ·
+    4 held · 5 partial · 6 the hub does not answer · 128+N ended by signal N.
+    """
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S%z",
+        stream=sys.stderr,
+    )
+
+
+def main() -> None:
+    """Entry point: like the group itself, with our errors told in a line and turned into their exit codes."""
+    try:
+        fleet(standalone_mode=False)
+    except FleetError as error:
+        click.echo(f"fleet: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(EXIT_FAILED)
