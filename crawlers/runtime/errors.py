@@ -43,11 +43,24 @@ class UnreachableError(FleetError):
     exit_code = EXIT_UNREACHABLE
 
 
+class PageError(FleetError):
+    """A page should have given a record and gave none, or not all: it goes to the rejects, and the crawl goes on.
+
+    ``url``: the page; ``reason``: what was got and what was expected; ``field``: where in the page, where it is known.
+    """
+
+    def __init__(self, url: str, reason: str, field: str = "") -> None:
+        super().__init__(f"{url}: {reason}")
+        self.url = url
+        self.reason = reason
+        self.field = field
+
+
 class ReleaseError(FleetError):
     """What lies in a release folder breaks the release protocol."""
 
 
-class Interrupted(FleetError):
+class Interrupted(BaseException):
     """The crawl was told to stop by a signal.
 
     ``signal_number``: which one; the exit code is 128 + its number, as shells have it.
