@@ -21,6 +21,7 @@ MANIFEST = "source.toml"
 # One name for the folder, the spider, the compose service, the MongoDB collection and the prefix of _id: what all of them allow.
 NAME_PATTERN = r"^[a-z][a-z0-9_]{1,39}$"
 KINDS = ("scrapy", "jsonld", "api")
+_CRON_FIELD = r"(\*|\d+|[A-Za-z]{3})([-/,](\*|\d+|[A-Za-z]{3}))*"
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -104,7 +105,10 @@ def load_source(folder: Path) -> Source:
             _line_of(text, "name"),
             f"name is {manifest.name!r}, but the folder is {folder.name!r}: they must be the same",
         )
-    _check_schedule(manifest.schedule, path, text)
+    try:
+        check_schedule(manifest.schedule)
+    except ValueError as error:
+        raise ManifestError(path, _line_of(text, "schedule"), str(error)) from error
     return Source(folder, manifest)
 
 
@@ -165,16 +169,20 @@ def _convert(table: dict, path: Path, text: str) -> Manifest:
         raise ManifestError(path, _line_of(text, key), f"{error}{got}{kinds}") from error
 
 
-def _check_schedule(schedule: str, path: Path, text: str) -> None:
+def check_schedule(schedule: str) -> None:
+    """Check that ``schedule`` is one that Debian's cron understands.
+
+    :raises ValueError: it isn't; says why and what to write instead.
+    """
     try:
-        if not re.fullmatch(r"[0-9A-Za-z*,/#-]+( [0-9A-Za-z*,/#-]+){4}", schedule):
+        # Cron drops a line that it can't read without a word, and of what CronSim reads it knows neither L, W nor #.
+        if not re.fullmatch(rf"{_CRON_FIELD}( {_CRON_FIELD}){{4}}", schedule):
             raise CronSimError("five fields of a crontab, one blank between them, are expected")
         CronSim(schedule, datetime(2026, 1, 1, tzinfo=UTC))  # any moment: only the fields are checked
     except CronSimError as error:
-        raise ManifestError(
-            path,
-            _line_of(text, "schedule"),
-            f"schedule {schedule!r}: {error}. Write minute, hour, day, month, weekday in UTC, e.g. `0 4 * * 6` for Saturdays at 04:00",
+        raise ValueError(
+            f"schedule {schedule!r}: {error}. Write minute, hour, day, month, weekday in UTC, e.g. `0 4 * * 6` for "
+            "Saturdays at 04:00"
         ) from error
 
 
