@@ -1,0 +1,167 @@
+"""HTTP for sources that are a generator of records over an API: polite, patient, and with every failure counted."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import requests
+from protego import Protego
+
+from crawlers.runtime import http
+from crawlers.runtime.errors import FleetError
+from crawlers.runtime.failures import failure_class, status_class
+from crawlers.runtime.manifest import Manifest
+from crawlers.runtime.tally import Tally
+
+logger = logging.getLogger(__name__)
+
+Reject = Callable[..., None]
+
+
+class RequestFailed(FleetError):
+    """A request was given up for good. ``kind``: its error class (see ``tally.ADVICE``)."""
+
+    def __init__(self, kind: str, url: str, message: str) -> None:
+        super().__init__(f"{url}: {message}")
+        self.kind = kind
+        self.url = url
+        self.message = message
+
+
+class TooLargeError(FleetError):
+    """An answer is larger than we take."""
+
+
+class ApiClient:
+    """Sends the requests of one crawl, one at a time, at most ``manifest.rate`` a second to each host.
+
+    Failures that may pass (resets, timeouts, truncated bodies, 408, 429, 5xx) are tried again with growing pauses, or after what
+    ``Retry-After`` asks for. robots.txt is followed (RFC 9309) unless the manifest says otherwise.
+
+    :param reject: called with ``reason, url=…`` for a page that a record is missing for.
+    """
+
+    def __init__(
+        self, manifest: Manifest, tally: Tally, reject: Reject, *, base_url: str = "", contact: str = ""
+    ) -> None:
+        self._manifest = manifest
+        self._tally = tally
+        self._reject = reject
+        self._base_url = base_url
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = http.user_agent(manifest, contact)
+        self._next_at: dict[str, float] = {}
+        self._robots: dict[str, Protego | None] = {}
+
+    def get(self, url: str, params: dict[str, Any] | None = None, *, required: bool = True) -> requests.Response | None:
+        """The answer to a GET request, of a status below 400.
+
+        :param params: added to the query, in the order given.
+        :param required: without it the source makes no sense, so the crawl fails; otherwise None is returned, and the failure
+            counts against the manifest's error budget and goes to the rejects.
+        :raises RequestFailed: it failed for good and is required.
+        """
+        url = requests.Request("GET", url, params=params).prepare().url or url
+        return self._settle(url, lambda: self._fetch(url), required)
+
+    def get_json(self, url: str, params: dict[str, Any] | None = None, *, required: bool = True) -> Any:
+        """Like ``get``, but the JSON value in the answer. An answer that is no JSON is a failure of class ``parse``."""
+        url = requests.Request("GET", url, params=params).prepare().url or url
+        return self._settle(url, lambda: _decode(url, self._fetch(url)), required)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _settle(self, url: str, fetch: Callable[[], Any], required: bool) -> Any:
+        self._tally.pages += 1
+        try:
+            return fetch()
+        except RequestFailed as error:
+            self._tally.error(error.kind, url, error.message)
+            if required:
+                raise
+            self._reject(f"{error.kind}: {error.message}", url=url)
+            return None
+
+    def _fetch(self, url: str) -> requests.Response:
+        self._check_robots(url)
+        return self._send(url)
+
+    def _send(self, url: str) -> requests.Response:
+        for attempt in range(http.RETRIES + 1):
+            pause = http.BACKOFF_SECONDS * 2**attempt
+            try:
+                response = self._send_once(url)
+            except requests.RequestException as error:
+                failure = RequestFailed(failure_class(error), url, f"{type(error).__name__}: {error}")
+                if failure.kind == "tls":
+                    break
+            except TooLargeError as error:
+                raise RequestFailed("too_large", url, str(error)) from error
+            else:
+                if response.status_code < 400:
+                    return response
+                failure = RequestFailed(
+                    status_class(response.status_code), url, f"HTTP {response.status_code} {response.reason}"
+                )
+                if response.status_code not in http.RETRY_STATUSES:
+                    break
+                asked = http.retry_after_seconds(response.headers.get("Retry-After"), time.time())
+                pause = pause if asked is None else asked
+            if attempt < http.RETRIES:
+                logger.info("%s: %s; once more in %.1f s", self._manifest.name, failure, pause)
+                time.sleep(pause)
+        raise failure
+
+    def _send_once(self, url: str) -> requests.Response:
+        self._wait_for_turn(urlsplit(url).netloc)
+        self._tally.requests += 1
+        with self._session.get(http.rebase(url, self._base_url), timeout=http.TIMEOUT_SECONDS, stream=True) as response:
+            body = bytearray()
+            for block in response.iter_content(1 << 16):
+                body += block
+                if len(body) > http.MAX_BODY_BYTES:
+                    raise TooLargeError(f"more than {http.MAX_BODY_BYTES >> 20} MiB")
+            response._content = bytes(body)
+        self._tally.responses += 1
+        return response
+
+    def _wait_for_turn(self, host: str) -> None:
+        now = time.monotonic()
+        turn = max(self._next_at.get(host, 0.0), now)
+        self._next_at[host] = turn + 1 / self._manifest.rate
+        if turn > now:
+            time.sleep(turn - now)
+
+    def _check_robots(self, url: str) -> None:
+        if not self._manifest.obey_robots:
+            return
+        parts = urlsplit(url)
+        site = f"{parts.scheme}://{parts.netloc}"
+        if site not in self._robots:
+            self._robots[site] = self._read_robots(f"{site}/robots.txt")
+        rules = self._robots[site]
+        if rules is not None and not rules.can_fetch(url, str(self._session.headers["User-Agent"])):
+            raise RequestFailed("robots", url, f"forbidden by {site}/robots.txt")
+
+    def _read_robots(self, url: str) -> Protego | None:
+        try:
+            return Protego.parse(self._send(url).text)
+        except RequestFailed as error:
+            if error.kind in ("not_found", "blocked", "http"):  # RFC 9309, 2.3.1.3: no rules
+                return None
+            raise
+
+
+def _decode(url: str, response: requests.Response) -> Any:
+    try:
+        return orjson.loads(response.content)
+    except orjson.JSONDecodeError as error:
+        kind = response.headers.get("Content-Type", "no content type")
+        raise RequestFailed(
+            "parse", url, f"not JSON ({error}), but {kind}: {response.content[:60].decode('utf-8', 'replace')!r}"
+        ) from error

@@ -1,0 +1,145 @@
+"""One crawl of a source, from the lock to the published release."""
+
+import logging
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from crawlers.runtime.errors import FleetError
+from crawlers.runtime.loading import load_parse
+from crawlers.runtime.manifest import Source
+from crawlers.runtime.progress import Progress
+from crawlers.runtime.record import complete
+from crawlers.runtime.release import Description
+from crawlers.runtime.settings import CHECKOUT
+from crawlers.runtime.signals import Stop, stopping
+from crawlers.runtime.tally import Tally, require_good
+from crawlers.runtime.writer import ReleaseWriter
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Run:
+    """A crawl under way.
+
+    ``base_url``: where requests go instead of the real hosts; empty: to them. ``limit``: stop after so many records; 0: never.
+    ``on_record``: called with each record as it will be published. ``origins``: by ``id(item)``, the page that it came from.
+    ``end_reason``: how Scrapy says that the spider ended. ``limited``: whether the limit cut the crawl short.
+    """
+
+    source: Source
+    writer: ReleaseWriter
+    tally: Tally
+    progress: Progress
+    stop: Stop
+    base_url: str = ""
+    limit: int = 0
+    contact: str = ""
+    on_record: Callable[[dict[str, Any]], None] | None = None
+    origins: dict[int, str] = field(default_factory=dict)
+    end_reason: str = ""
+    limited: bool = False
+
+    def accept(self, record: Any, url: str = "") -> None:
+        """Take a record that the source's code made."""
+        if isinstance(record, dict):
+            record = complete(record, self.source.manifest)
+        self.writer.write(record, url)
+        if self.on_record and isinstance(record, dict):
+            self.on_record(record)
+        self.progress.tick()
+
+    def fail_page(self, kind: str, url: str, message: str) -> None:
+        """Count a page that gave no record, or not all of them, and keep it in the rejects."""
+        self.tally.error(kind, url, message)
+        self.writer.reject(f"{kind}: {message}", url=url)
+
+
+def crawl(
+    source: Source,
+    shared_dir: Path,
+    *,
+    base_url: str = "",
+    limit: int = 0,
+    contact: str = "",
+    on_record: Callable[[dict[str, Any]], None] | None = None,
+) -> Description:
+    """Crawl ``source`` now and publish its release below ``shared_dir``; returns the published ``release.json``.
+
+    :raises LockedError: another crawl of the source is under way.
+    :raises PartialError: pages or records are missing beyond the manifest's budgets, or ``limit`` cut it short.
+    :raises Interrupted: SIGTERM or SIGINT ended it.
+    :raises FleetError: it failed, or found nothing. In all these cases nothing was published, and no temporary file is left.
+    """
+    with stopping() as stop, ReleaseWriter(shared_dir, source.manifest, code_version=code_version()) as writer:
+        tally = Tally()
+        progress = Progress(source.name, tally, writer.counts)
+        run = Run(source, writer, tally, progress, stop, base_url, limit, contact, on_record)
+        logger.info("%s: crawl started, release %s", source.name, writer.release)
+        try:
+            _crawl_as_kind(run)
+        finally:
+            progress.close()
+        counts = writer.settle()
+        tally.fill(counts)
+        require_good(source.manifest, tally, counts, limited=run.limited)
+        with stop.too_late():
+            description = writer.publish(tally.errors)
+    logger.info(
+        "%s: published %s: %d records, %d rejects, %d requests",
+        source.name,
+        description.release,
+        counts.records,
+        counts.rejects,
+        counts.requests,
+    )
+    return description
+
+
+def code_version() -> str:
+    """What the code of this crawl is: ``FLEET_CODE_VERSION`` (images set it), or the commit of the checkout, or the package's."""
+    if given := os.environ.get("FLEET_CODE_VERSION"):
+        return given
+    if (CHECKOUT / ".git").exists():
+        try:
+            git = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty"]
+            return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        except (OSError, subprocess.SubprocessError):
+            logger.debug("git can't tell the version of %s", CHECKOUT)
+    return version("crawler-fleet")
+
+
+def _crawl_as_kind(run: Run) -> None:
+    if run.source.manifest.kind == "api":
+        _run_harvester(run)
+    else:
+        from crawlers.runtime.scrapy_run import run_spider  # not at the top: API sources need no Scrapy
+
+        run_spider(run)
+
+
+def _run_harvester(run: Run) -> None:
+    from crawlers.runtime.api import ApiClient
+
+    manifest = run.source.manifest
+    client = ApiClient(manifest, run.tally, run.writer.reject, base_url=run.base_url, contact=run.contact)
+    try:
+        for record in load_parse(run.source)(client):
+            if run.limit and run.writer.counts.items >= run.limit:
+                run.limited = True
+                break
+            run.accept(record)
+    except FleetError as error:
+        raise FleetError(f"{manifest.name}: {error}. Nothing was published.{run.tally.describe_errors()}") from error
+    except Exception as error:
+        raise FleetError(
+            f"{manifest.name}: the harvester failed after {run.writer.counts.items} records: {type(error).__name__}: {error}. "
+            f"Nothing was published. Record a case (`fleet record {manifest.name} URL`) and correct the code."
+        ) from error
+    finally:
+        client.close()

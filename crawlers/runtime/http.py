@@ -1,0 +1,56 @@
+"""What every request of the fleet has in common: who we are, and where it goes when a base URL is given."""
+
+import importlib.metadata
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit, urlunsplit
+
+from crawlers.runtime.errors import UsageError
+from crawlers.runtime.manifest import Manifest
+from crawlers.runtime.settings import PROJECT_URL
+
+TIMEOUT_SECONDS = 60
+MAX_BODY_BYTES = 256 << 20
+# How often a request is tried again after a failure that may pass, and the longest Retry-After that is waited for.
+RETRIES = 4
+RETRY_STATUSES = (408, 429, 500, 502, 503, 504, 522, 524)
+RETRY_AFTER_MAX_SECONDS = 600
+BACKOFF_SECONDS = 0.5
+
+
+def user_agent(manifest: Manifest, contact: str = "") -> str:
+    """The User-Agent: project, version and the address that a site's operators can turn to."""
+    version = importlib.metadata.version("crawler-fleet")
+    return f"crawler-fleet/{version} (+{PROJECT_URL}; {contact or manifest.contact})"
+
+
+def check_base_url(url: str) -> str:
+    """``url`` without a slash at its end.
+
+    :raises UsageError: it is no http(s) URL, or has a query.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise UsageError(f"--base-url is {url!r}: expected http(s)://host[:port][/path], e.g. http://127.0.0.1:8000")
+    return url.rstrip("/")
+
+
+def rebase(url: str, base_url: str) -> str:
+    """``url`` with scheme and host of ``base_url`` in place of its own; path and query stay. Without a base URL: as it is."""
+    if not base_url or url.startswith(f"{base_url}/"):
+        return url
+    base, parts = urlsplit(base_url), urlsplit(url)
+    return urlunsplit((base.scheme, base.netloc, base.path + parts.path, parts.query, parts.fragment))
+
+
+def retry_after_seconds(value: str | None, now: float) -> float | None:
+    """How long a ``Retry-After`` header (RFC 9110, section 10.2.3: seconds or a date) asks to wait, from ``now`` (a Unix time).
+
+    None where there is none or it can't be read; never more than ``RETRY_AFTER_MAX_SECONDS``.
+    """
+    if not value:
+        return None
+    try:
+        seconds = float(value) if value.strip().isdigit() else parsedate_to_datetime(value).timestamp() - now
+    except (ValueError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), RETRY_AFTER_MAX_SECONDS)

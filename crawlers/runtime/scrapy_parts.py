@@ -1,0 +1,174 @@
+"""The parts that make a Scrapy crawl publish by the protocol: pipeline, extension, and what counts failures.
+
+They reach the run that they belong to by the setting ``FLEET_RUN`` (a ``crawl.Run``).
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from itemadapter import ItemAdapter
+from scrapy import Request, Spider, signals
+from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
+from scrapy.crawler import Crawler
+from scrapy.downloadermiddlewares.retry import RetryMiddleware
+from scrapy.http import Response
+from scrapy.spidermiddlewares.base import BaseSpiderMiddleware
+from scrapy.spidermiddlewares.httperror import HttpError
+from twisted.python.failure import Failure
+
+from crawlers.runtime import http
+from crawlers.runtime.failures import failure_class, status_class
+
+
+class ReleasePipeline:
+    """Item pipeline: each item goes into the release, or into the rejects with the reason."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        self._run = crawler.settings["FLEET_RUN"]
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> "ReleasePipeline":
+        return cls(crawler)
+
+    def process_item(self, item: Any) -> Any:
+        """Write the item: a dict, or any type that itemadapter knows."""
+        self._run.accept(_plain(item), self._run.origins.pop(id(item), ""))
+        return item
+
+
+class RunExtension:
+    """Extension: how the spider ended, what it sent, and errors in its code, counted."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        self._run = crawler.settings["FLEET_RUN"]
+        for handler, signal in (
+            (self.request_sent, signals.request_reached_downloader),
+            (self.response_received, signals.response_received),
+            (self.spider_failed, signals.spider_error),
+            (self.item_failed, signals.item_error),
+            (self.item_dropped, signals.item_dropped),
+            (self.spider_closed, signals.spider_closed),
+        ):
+            crawler.signals.connect(handler, signal=signal)
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> "RunExtension":
+        return cls(crawler)
+
+    def request_sent(self, request: Request) -> None:
+        self._run.tally.requests += 1
+
+    def response_received(self, response: Response) -> None:
+        self._run.tally.responses += 1
+        self._run.progress.tick()
+
+    def spider_failed(self, failure: Failure, response: Response | Failure) -> None:
+        """A callback raised: the page gave no record, or not all of them."""
+        url = getattr(response, "url", "") or getattr(getattr(response, "request", None), "url", "")
+        error = failure.value
+        self._run.fail_page("parse", url, f"{type(error).__name__}: {error}")
+
+    def item_failed(self, item: Any, response: Response | None, failure: Failure) -> None:
+        self._reject_item(item, response, f"{type(failure.value).__name__}: {failure.value}")
+
+    def item_dropped(self, item: Any, response: Response | None, exception: Exception) -> None:
+        self._reject_item(item, response, f"dropped: {exception}")
+
+    def spider_closed(self, spider: Spider, reason: str) -> None:
+        self._run.end_reason = reason
+
+    def _reject_item(self, item: Any, response: Response | None, reason: str) -> None:
+        url = self._run.origins.pop(id(item), "") or (response.url if response is not None else "")
+        self._run.writer.reject(reason, url=url, record=_plain(item))
+
+
+class FailureMiddleware(BaseSpiderMiddleware):
+    """Spider middleware: each request that fails for good is counted by class and goes to the rejects; none is passed over.
+
+    Scrapy has no signal for that. Its one place where all failures arrive (downloader, middlewares, HTTP statuses) is the
+    request's errback, so each request gets one.
+    """
+
+    def __init__(self, crawler: Crawler) -> None:
+        super().__init__(crawler)
+        self._run = crawler.settings["FLEET_RUN"]
+
+    async def process_start(self, start: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        try:
+            async for thing in super().process_start(start):
+                yield thing
+        except Exception as error:
+            # Scrapy logs it and goes on to end the spider as "finished".
+            self._run.tally.failed_starts.append("the spider's start()")
+            self._run.fail_page("parse", "", f"{type(error).__name__}: {error}")
+            raise
+
+    def get_processed_request(self, request: Request, response: Response | None) -> Request:
+        """Count how the request ends, and keep the errback that the source's code gave it."""
+        theirs = request.errback
+
+        def count(failure: Failure) -> Any:
+            self._failed(failure, request, start=response is None)
+            return theirs(failure) if theirs else None
+
+        return request.replace(errback=count)
+
+    def get_processed_item(self, item: Any, response: Response | None) -> Any:
+        if response is not None:
+            self._run.origins[id(item)] = response.url
+        return item
+
+    def process_spider_input(self, response: Response) -> None:
+        """Each answer that comes to the source's code is a page."""
+        self._run.tally.pages += 1
+
+    def _failed(self, failure: Failure, request: Request, *, start: bool) -> None:
+        error = failure.value
+        if isinstance(error, HttpError):
+            kind, message = status_class(error.response.status), f"HTTP {error.response.status}"
+        else:
+            kind, message = failure_class(error), f"{type(error).__name__}: {error}"
+            self._run.tally.pages += 1
+        if start:
+            self._run.tally.failed_starts.append(request.url)
+        self._run.fail_page(kind, request.url, message)
+
+
+class PoliteRetryMiddleware(RetryMiddleware):
+    """Scrapy's retries, with growing pauses between them, or the pause that ``Retry-After`` asks for."""
+
+    async def process_response(self, request: Request, response: Response, spider: Spider | None = None) -> Any:
+        result = super().process_response(request, response)
+        if isinstance(result, Request):
+            header = response.headers.get("Retry-After")
+            asked = http.retry_after_seconds(header.decode("latin-1") if header else None, time.time())
+            await self._pause(result, asked)
+        return result
+
+    async def process_exception(self, request: Request, exception: Exception, spider: Spider | None = None) -> Any:
+        result = super().process_exception(request, exception)
+        if isinstance(result, Request):
+            await self._pause(result, None)
+        return result
+
+    async def _pause(self, request: Request, asked: float | None) -> None:
+        grown = http.BACKOFF_SECONDS * 2 ** (request.meta["retry_times"] - 1)
+        await asyncio.sleep(grown if asked is None else asked)
+
+
+class BaseUrlDownloadHandler(HTTP11DownloadHandler):
+    """HTTP as Scrapy does it, but sent to the run's base URL; the spider sees the real URLs all the same."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        super().__init__(crawler)
+        self._base_url = crawler.settings["FLEET_RUN"].base_url
+
+    async def download_request(self, request: Request) -> Response:
+        response = await super().download_request(request.replace(url=http.rebase(request.url, self._base_url)))
+        return response.replace(url=request.url)
+
+
+def _plain(item: Any) -> Any:
+    return ItemAdapter(item).asdict() if ItemAdapter.is_item(item) else item

@@ -1,0 +1,78 @@
+"""Runs a Scrapy spider in this process, for one crawl."""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from scrapy.crawler import CrawlerProcess
+
+from crawlers.runtime import http
+from crawlers.runtime.errors import FleetError
+from crawlers.runtime.loading import load_spider
+
+if TYPE_CHECKING:
+    from crawlers.runtime.crawl import Run
+
+_PARTS = "crawlers.runtime.scrapy_parts"
+
+
+def run_spider(run: "Run") -> None:
+    """Crawl with the source's spider until it ends.
+
+    :raises Interrupted: a signal ended it.
+    :raises FleetError: it did not end by itself ("finished", or at the limit).
+    """
+    logging.getLogger("scrapy").setLevel(logging.WARNING)
+    spider = load_spider(run.source)
+    process = CrawlerProcess(_settings(run), install_root_handler=False)
+    crawler = process.create_crawler(spider)
+    process.crawl(crawler)
+    from twisted.internet import reactor  # only now: CrawlerProcess installs the one that Scrapy needs
+
+    # Stop at once rather than wait for what is under way: nothing of it will be published.
+    run.stop.on_stop = lambda: reactor.callFromThread(reactor.stop)  # type: ignore[attr-defined]
+    run.stop.check()
+    process.start(install_signal_handlers=False)
+    run.stop.check()
+    too_long = crawler.stats.get_value("urllength/request_ignored_count", 0) if crawler.stats else 0
+    if too_long:
+        run.fail_page("http", run.source.manifest.url, f"{too_long} links were longer than Scrapy's URLLENGTH_LIMIT")
+    if run.end_reason == "closespider_itemcount":
+        run.limited = True
+    elif run.end_reason != "finished":
+        raise FleetError(
+            f"{run.source.name}: the spider did not finish, it ended as {run.end_reason or 'broken at its start'!r}. "
+            f"Nothing was published.{run.tally.describe_errors()}"
+        )
+
+
+def _settings(run: "Run") -> dict[str, Any]:
+    manifest = run.source.manifest
+    return {
+        "FLEET_RUN": run,
+        "BOT_NAME": "crawler-fleet",
+        "USER_AGENT": http.user_agent(manifest, run.contact),
+        "ROBOTSTXT_OBEY": manifest.obey_robots,
+        "DOWNLOAD_DELAY": 1 / manifest.rate,
+        "RANDOMIZE_DOWNLOAD_DELAY": False,
+        "CONCURRENT_REQUESTS_PER_DOMAIN": manifest.concurrency,
+        "CONCURRENT_REQUESTS": max(16, manifest.concurrency),
+        "DOWNLOAD_TIMEOUT": http.TIMEOUT_SECONDS,
+        "DOWNLOAD_MAXSIZE": http.MAX_BODY_BYTES,
+        "DOWNLOAD_VERIFY_CERTIFICATES": True,
+        "RETRY_TIMES": http.RETRIES,
+        "RETRY_HTTP_CODES": list(http.RETRY_STATUSES),
+        "CLOSESPIDER_ITEMCOUNT": run.limit,
+        "COOKIES_ENABLED": False,
+        # No control ports: neither is asked for.
+        "TELNETCONSOLE_ENABLED": False,
+        "REMOTE_CONTROL_ENABLED": False,
+        "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https"), f"{_PARTS}.BaseUrlDownloadHandler"),
+        "DOWNLOADER_MIDDLEWARES": {
+            "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
+            f"{_PARTS}.PoliteRetryMiddleware": 550,
+        },
+        # Nearest to the engine: it sees each answer first, and each request as it leaves.
+        "SPIDER_MIDDLEWARES": {f"{_PARTS}.FailureMiddleware": 10},
+        "ITEM_PIPELINES": {f"{_PARTS}.ReleasePipeline": 1000},
+        "EXTENSIONS": {f"{_PARTS}.RunExtension": 0},
+    }

@@ -1,0 +1,59 @@
+"""SIGTERM and SIGINT: a crawl that is told to stop ends at once, cleanly."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from crawlers.runtime.errors import Interrupted
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stop:
+    """Whether a signal asked us to stop. ``on_stop`` is called in the main thread when one does; without it ``Interrupted`` is
+    raised there, wherever the program is. Further signals are ignored: the end is near, and clean.
+    """
+
+    def __init__(self) -> None:
+        self.signal_number: int | None = None
+        self.on_stop: Callable[[], None] = self.check
+
+    def check(self) -> None:
+        """:raises Interrupted: we were asked to stop."""
+        if self.signal_number is not None:
+            name = signal.Signals(self.signal_number).name
+            raise Interrupted(self.signal_number, f"stopped by {name}: nothing was published.")
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """The signal handler."""
+        if self.signal_number is None:
+            self.signal_number = number
+            self.on_stop()
+
+    @contextmanager
+    def too_late(self) -> Iterator[None]:
+        """From here on a signal changes nothing any more: what is under way is done whole.
+
+        :raises Interrupted: we were asked to stop before.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            self.check()
+            yield
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """Within the block, SIGTERM and SIGINT are handled as ``Stop`` says."""
+    stop = Stop()
+    before = {number: signal.signal(number, stop.handle) for number in _SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,100 @@
+"""What a crawl saw so far, and whether that is good enough to be published."""
+
+import logging
+from dataclasses import dataclass, field
+
+from crawlers.runtime.errors import FleetError, PartialError
+from crawlers.runtime.manifest import Manifest
+from crawlers.runtime.release import Counts, ErrorCount
+
+logger = logging.getLogger(__name__)
+
+# What an operator would do about errors of each class; the classes are those of `failure_class`.
+ADVICE = {
+    "dns": "check the host name and this machine's resolver",
+    "connection": "see whether the site is up, and whether a proxy or firewall stands between",
+    "timeout": "the site is slow or hangs: lower the rate, or crawl at another hour",
+    "tls": "the site's certificate is not valid: tell the site",
+    "robots": "robots.txt forbids it: ask the site, or set obey_robots with the reason in the description",
+    "blocked": "the site refuses us (401, 403, 429): lower the rate, and get in touch with the site",
+    "not_found": "the link is dead (404, 410): see whether the site has moved",
+    "http": "the site answered with an unexpected status",
+    "server": "the site failed (5xx): try again later",
+    "offsite": "the link leads to a host that the spider does not allow",
+    "parse": "the page is not what the source's code expects: record a case and correct the code",
+    "schema": "the record breaks a rule of the release: see rejects.ndjson",
+    "too_large": "the answer is larger than we take",
+}
+# Links that lead elsewhere are counted, but they are no failure of the crawl.
+_HARMLESS = frozenset({"offsite"})
+
+
+@dataclass
+class Tally:
+    """Counts of one crawl, filled in while it runs.
+
+    ``requests``: sent, retries included; ``responses``: received; ``pages``: distinct requests that came to an end, well or not;
+    ``failed_pages``: those given up, and those whose parsing raised an error;
+    ``failed_starts``: URLs that the crawl starts from and that failed; ``errors``: by class, with an example each.
+    """
+
+    requests: int = 0
+    responses: int = 0
+    pages: int = 0
+    failed_pages: int = 0
+    failed_starts: list[str] = field(default_factory=list)
+    errors: dict[str, ErrorCount] = field(default_factory=dict)
+
+    def error(self, kind: str, url: str, message: str, *, page_failed: bool = True) -> None:
+        """Count an error of class ``kind`` (a key of ``ADVICE``); the first of each class is kept as the example."""
+        seen = self.errors.setdefault(kind, ErrorCount(url=url, message=message[:500]))
+        seen.count += 1
+        if page_failed and kind not in _HARMLESS:
+            self.failed_pages += 1
+        logger.warning("%s error: %s: %s", kind, url, message)
+
+    def fill(self, counts: Counts) -> None:
+        """Put the requests' side of the counts into ``counts``."""
+        counts.requests = self.requests
+        counts.responses = self.responses
+        counts.failed_requests = self.failed_pages
+
+    def describe_errors(self) -> str:
+        """The errors by class in words, with an example and what to do; empty where there are none."""
+        return "".join(
+            f"\n  {kind} × {error.count}, e.g. {error.url}: {error.message}\n    → {ADVICE.get(kind, '')}"
+            for kind, error in sorted(self.errors.items())
+        )
+
+
+def require_good(manifest: Manifest, tally: Tally, counts: Counts, *, limited: bool = False) -> None:
+    """Let a crawl pass that ended by itself and may be published.
+
+    :param limited: it was cut short by ``--limit``.
+    :raises PartialError: pages or records are missing beyond the manifest's budgets.
+    :raises FleetError: a start request failed, or there is no record and the manifest doesn't allow that.
+    """
+    name, errors = manifest.name, tally.describe_errors()
+    if limited:
+        raise PartialError(
+            f"{name}: stopped after {counts.items} records by --limit, so this is no release: nothing was published."
+        )
+    if tally.failed_starts:
+        raise FleetError(
+            f"{name}: the crawl could not start well: {', '.join(tally.failed_starts[:3])} failed. Nothing was published.{errors}"
+        )
+    if tally.failed_pages > manifest.error_budget * tally.pages:
+        raise PartialError(
+            f"{name}: {tally.failed_pages} of {tally.pages} pages failed; error_budget allows {manifest.error_budget:.2%}. "
+            f"Nothing was published. Mend the causes, or raise error_budget in the manifest.{errors}"
+        )
+    if counts.rejected_items > manifest.reject_budget * counts.items:
+        raise PartialError(
+            f"{name}: {counts.rejected_items} of {counts.items} records were rejected; reject_budget allows "
+            f"{manifest.reject_budget:.2%}. Nothing was published. Correct the source's code, or raise reject_budget.{errors}"
+        )
+    if counts.records == 0 and not manifest.allow_empty:
+        raise FleetError(
+            f"{name}: no record was found on {tally.pages} pages. Nothing was published. See whether the site has changed "
+            f"(`fleet test {name}` shows what the code expects); a source that may be empty sets allow_empty = true.{errors}"
+        )

@@ -1,0 +1,48 @@
+"""Temporary files whose owner can be seen to live or not.
+
+The name tells a person who made the file: ``.data.ndjson.<host>-<process id>.tmp``. A program can't trust it: containers that
+share a volume have process numbers of their own. So each owner holds a lock (``flock``) on its file as long as it lives; the
+kernel drops that lock with the process, however it ends.
+"""
+
+import fcntl
+import os
+import socket
+from pathlib import Path
+from typing import IO
+
+_SUFFIX = ".tmp"
+
+
+def temporary_path(folder: Path, name: str) -> Path:
+    """Where this process writes before the file becomes ``folder / name``."""
+    return folder / f".{name}.{socket.gethostname()}-{os.getpid()}{_SUFFIX}"
+
+
+def create_temporary(folder: Path, name: str) -> IO[bytes]:
+    """Open a new temporary file for ``name``, marked as owned by this process until it is closed. Mode 0644.
+
+    :raises OSError: it can't be made.
+    """
+    path = temporary_path(folder, name)
+    path.unlink(missing_ok=True)
+    file = path.open("xb", buffering=0)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    os.fchmod(file.fileno(), 0o644)
+    return file
+
+
+def remove_abandoned(folder: Path) -> list[Path]:
+    """Remove the temporary files in ``folder`` whose owner is gone; returns which. Those of living owners are left alone."""
+    removed = []
+    for path in folder.glob(f".*{_SUFFIX}"):
+        if path.is_symlink() or not path.is_file():
+            continue
+        try:
+            with path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink(missing_ok=True)
+                removed.append(path)
+        except OSError:  # its owner lives and holds the lock, or another cleaner was faster
+            continue
+    return removed

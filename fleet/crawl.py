@@ -1,0 +1,72 @@
+"""``fleet crawl``: one crawl, now, in the foreground."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from crawlers.runtime.crawl import crawl as run_crawl
+from crawlers.runtime.errors import Interrupted
+from crawlers.runtime.http import check_base_url
+from crawlers.runtime.loading import load_site
+from crawlers.runtime.manifest import find_source
+from crawlers.runtime.release import release_folder
+from crawlers.runtime.settings import RuntimeSettings
+
+
+@click.command(epilog="Example: fleet crawl demo --shared /tmp/shared")
+@click.argument("name")
+@click.option(
+    "--shared",
+    type=click.Path(path_type=Path),
+    help="Publish to DIR/NAME_crawled/. Default: FLEET_SHARED_DIR.",
+    metavar="DIR",
+)
+@click.option(
+    "--base-url",
+    default="",
+    help="Send each request to URL instead of its own host; path and query stay.",
+    metavar="URL",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Try out: print the first N records, publish nothing if there are more.", metavar="N")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the release.json of the published release.")
+def crawl(name: str, shared: Path | None, base_url: str, limit: int | None, as_json: bool) -> None:
+    """Crawl the source NAME and publish its release.
+
+    A crawl that fails, finds nothing, misses pages beyond the manifest's budgets or is stopped publishes nothing and exits
+    with a code other than 0 (see `fleet --help`).
+    """
+    settings = RuntimeSettings.from_environment()
+    source = find_source(settings.sources_dir, name)
+    shared_dir = (shared or settings.shared_dir).absolute()
+    serve = None if base_url else load_site(source)
+    left = limit or 0
+
+    def show(record: dict[str, Any]) -> None:
+        nonlocal left
+        if left > 0:
+            left -= 1
+            click.echo(orjson.dumps(record, default=repr))
+
+    with serve() if serve else nullcontext(check_base_url(base_url) if base_url else "") as base:
+        try:
+            description = run_crawl(
+                source,
+                shared_dir,
+                base_url=base,
+                limit=limit or 0,
+                contact=settings.contact,
+                on_record=show if limit else None,
+            )
+        except Interrupted as error:
+            click.echo(f"fleet: {name}: {error}", err=True)
+            raise SystemExit(error.exit_code) from error
+    folder = release_folder(shared_dir, name)
+    if as_json:
+        click.echo((folder / "release.json").read_text(), nl=False)
+    else:
+        click.echo(
+            f"{name}: {description.records} records published as release {description.release} in {folder}", err=True
+        )
