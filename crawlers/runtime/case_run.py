@@ -1,0 +1,213 @@
+"""Run a source's code over a recorded case: no network, no clock, no reactor; the same for a person and for the tests."""
+
+import asyncio
+import inspect
+import traceback
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+import orjson
+
+from crawlers.runtime.cases import CONTENT_TYPES, URLS, Case, CaseError, Exchange
+from crawlers.runtime.errors import FleetError
+from crawlers.runtime.loading import load_parse, load_spider
+from crawlers.runtime.manifest import Source
+
+if TYPE_CHECKING:
+    import requests
+    import scrapy
+
+
+def run_case(source: Source, case: Case) -> dict[str, Any]:
+    """What the source's code makes of the case, in the form of ``expected.json``.
+
+    :raises CaseError: the code fails, or yields what is no record; says in which line.
+    """
+    run = _Run(source, case)
+    if source.manifest.kind == "api":
+        run.run_parse()
+    else:
+        run.run_spider()
+    return run.outcome()
+
+
+class _NotRecorded(Exception):
+    """The case has no answer to a required request: it ends here."""
+
+
+class _Run:
+    """One run of a source's code over a case."""
+
+    def __init__(self, source: Source, case: Case) -> None:
+        self.source = source
+        self.case = case
+        self.records: list[Any] = []
+        self.follows: set[str] = set()
+        self.errors: list[str] = []
+        self.used: set[str] = set()
+        self.exchanges = {_key(exchange.url): exchange for exchange in case.exchanges}
+
+    def answer(self, url: str) -> Exchange | None:
+        exchange = self.exchanges.get(_key(url))
+        if exchange is None:
+            self.follows.add(url)
+        else:
+            self.used.add(exchange.url)
+        return exchange
+
+    def outcome(self) -> dict[str, Any]:
+        outcome: dict[str, Any] = {"records": self.records, "follows": sorted(self.follows)}
+        if self.errors:
+            outcome["errors"] = self.errors
+        if unused := [exchange.url for exchange in self.case.exchanges if exchange.url not in self.used]:
+            outcome["unused"] = unused
+        return outcome
+
+    def run_parse(self) -> None:
+        parse = load_parse(self.source)
+        for record in self.outputs(lambda: parse(_CaseClient(self)), "parse"):
+            self.take(record)
+
+    def run_spider(self) -> None:
+        from scrapy import Request
+        from scrapy.utils.request import fingerprint
+
+        spider = load_spider(self.source)()
+        pending = deque([self.start_request(spider)])
+        seen = set()
+        while pending:
+            request = pending.popleft()
+            if fingerprint(request) in seen and not request.dont_filter:
+                continue
+            seen.add(fingerprint(request))
+            exchange = self.answer(request.url)
+            if exchange is None or not (
+                exchange.ok or exchange.status in getattr(spider, "handle_httpstatus_list", ())
+            ):
+                continue
+            response = _scrapy_response(exchange, request)
+            callback = request.callback or spider.parse
+            for output in self.outputs(lambda: callback(response, **request.cb_kwargs), request.url):  # noqa: B023
+                if isinstance(output, Request):
+                    pending.append(output)
+                else:
+                    self.take(output)
+
+    def start_request(self, spider: "scrapy.Spider") -> "scrapy.Request":
+        from scrapy import Request
+
+        url = self.case.exchanges[0].url
+        for request in self.outputs(spider.start, "start"):
+            if _key(request.url) == _key(url):
+                return request
+        method = getattr(spider, self.case.method, None)
+        if not callable(method):
+            raise CaseError(
+                f"{self.case.folder / URLS}:1: {type(spider).__name__} has no method {self.case.method!r} to parse {url}"
+            )
+        return Request(url, method)
+
+    def take(self, record: Any) -> None:
+        if not isinstance(record, dict):
+            raise CaseError(f"{self.case.folder}: the code yields {record!r:.200}; expected is a record, a dict")
+        try:
+            self.records.append(orjson.loads(orjson.dumps(record)))
+        except TypeError as error:
+            raise CaseError(f"{self.case.folder}: {error}, in the record {record!r:.200}") from error
+
+    def outputs(self, call: Any, place: str) -> Iterator[Any]:
+        """What the source's code gives, plain or asynchronous. Its errors for the rejects are kept, others are ours."""
+        try:
+            result: Any = call()
+            if inspect.isasyncgen(result):
+                result = _synchronous(result)
+            elif inspect.isawaitable(result):
+                result = asyncio.run(_await(result))
+            yield from result or ()
+        except _NotRecorded:
+            return
+        except CaseError:
+            raise
+        except FleetError as error:
+            self.errors.append(f"{type(error).__name__}: {error}")
+        except Exception as error:
+            frames = [frame for frame in traceback.extract_tb(error.__traceback__) if self.is_ours(frame.filename)]
+            where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else str(self.source.folder)
+            raise CaseError(f"{where}: {type(error).__name__}: {error} (case {self.case.name!r}, {place})") from error
+
+    def is_ours(self, filename: str) -> bool:
+        return Path(filename).parent == self.source.folder
+
+
+class _CaseClient:
+    """Answers like an ``ApiClient``, but only from a case."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+
+    def get(self, url: str, params: dict | None = None, *, required: bool = True) -> "requests.Response | None":
+        import requests
+
+        from crawlers.runtime.api import RequestFailed
+        from crawlers.runtime.failures import status_class
+
+        url = requests.Request("GET", url, params=params).prepare().url or url
+        exchange = self._run.answer(url)
+        if exchange is None:
+            if required:
+                raise _NotRecorded
+            return None
+        if not exchange.ok:
+            if required:
+                raise RequestFailed(status_class(exchange.status), url, f"HTTP {exchange.status}")
+            return None
+        response = requests.Response()
+        response.status_code, response.url, response.encoding = exchange.status, url, "utf-8"
+        response.headers["Content-Type"] = CONTENT_TYPES[exchange.suffix]
+        response._content = exchange.body
+        return response
+
+    def get_json(self, url: str, params: dict | None = None, *, required: bool = True) -> Any:
+        from crawlers.runtime.api import RequestFailed
+
+        response = self.get(url, params, required=required)
+        try:
+            return None if response is None else orjson.loads(response.content)
+        except orjson.JSONDecodeError as error:
+            if required:
+                raise RequestFailed("parse", response.url if response else url, f"not JSON ({error})") from error
+            return None
+
+
+def _synchronous(results: AsyncGenerator) -> Iterator[Any]:
+    end = object()
+    with asyncio.Runner() as runner:
+        while (result := runner.run(_await(anext(results, end)))) is not end:
+            yield result
+
+
+async def _await(result: Any) -> Any:
+    return await result
+
+
+def _scrapy_response(exchange: Exchange, request: "scrapy.Request") -> Any:
+    from scrapy.http import Headers
+    from scrapy.responsetypes import responsetypes
+
+    headers = Headers({"Content-Type": CONTENT_TYPES[exchange.suffix]})
+    response_class = responsetypes.from_args(headers=headers, url=request.url, body=exchange.body)
+    return response_class(request.url, exchange.status, headers, exchange.body, request=request)
+
+
+def _key(url: str) -> tuple:
+    """Two URLs of one key are answered alike: the order of the query's fields and how they are escaped don't count."""
+    parts = urlsplit(url)
+    return (
+        parts.scheme,
+        parts.netloc,
+        parts.path or "/",
+        tuple(sorted(parse_qsl(parts.query, keep_blank_values=True))),
+    )
