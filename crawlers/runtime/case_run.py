@@ -122,7 +122,7 @@ class _Run:
         """What the source's code gives, plain or asynchronous. Its errors for the rejects are kept, others are ours."""
         try:
             result: Any = call()
-            if inspect.isasyncgen(result):
+            if hasattr(result, "__anext__"):
                 result = _synchronous(result)
             elif inspect.isawaitable(result):
                 result = asyncio.run(_await(result))
@@ -182,7 +182,7 @@ class _CaseClient:
             return None
 
 
-def _synchronous(results: AsyncGenerator) -> Iterator[Any]:
+def _synchronous(results: AsyncGenerator[Any, Any]) -> Iterator[Any]:
     end = object()
     with asyncio.Runner() as runner:
         while (result := runner.run(_await(anext(results, end)))) is not end:

@@ -4,6 +4,8 @@
 _BY_NAME = (
     ("dns", {"DNSLookupError", "CannotResolveHostError", "NameResolutionError", "gaierror", "UnknownHostError"}),
     ("tls", {"SSLError", "SSL", "VerificationError", "CertificateError"}),
+    # urllib3's NewConnectionError inherits from its timeout, though nothing timed out.
+    ("connection", {"NewConnectionError", "ConnectionRefusedError"}),
     ("timeout", {"TimeoutError", "DownloadTimeoutError", "TCPTimedOutError", "Timeout", "UserTimeoutError"}),
     ("too_large", {"DownloadCancelledError", "TooLargeError"}),
     ("connection", {"ConnectError", "ConnectionError", "ConnectionRefusedError", "ConnectionLost", "ResponseFailed", "ChunkedEncodingError",

@@ -1,6 +1,6 @@
 """The parts that make a Scrapy crawl publish by the protocol: pipeline, extension, and what counts failures.
 
-They reach the run that they belong to by the setting ``FLEET_RUN`` (a ``crawl.Run``).
+They reach the run that they belong to (a ``crawl.Run``) by the crawler's attribute ``fleet_run``: settings are copied in depth.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class ReleasePipeline:
     """Item pipeline: each item goes into the release, or into the rejects with the reason."""
 
     def __init__(self, crawler: Crawler) -> None:
-        self._run = crawler.settings["FLEET_RUN"]
+        self._run = crawler.fleet_run
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> "ReleasePipeline":
@@ -42,7 +42,7 @@ class RunExtension:
     """Extension: how the spider ended, what it sent, and errors in its code, counted."""
 
     def __init__(self, crawler: Crawler) -> None:
-        self._run = crawler.settings["FLEET_RUN"]
+        self._run = crawler.fleet_run
         for handler, signal in (
             (self.request_sent, signals.request_reached_downloader),
             (self.response_received, signals.response_received),
@@ -93,7 +93,7 @@ class FailureMiddleware(BaseSpiderMiddleware):
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
-        self._run = crawler.settings["FLEET_RUN"]
+        self._run = crawler.fleet_run
 
     async def process_start(self, start: AsyncIterator[Any]) -> AsyncIterator[Any]:
         try:
@@ -163,7 +163,7 @@ class BaseUrlDownloadHandler(HTTP11DownloadHandler):
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
-        self._base_url = crawler.settings["FLEET_RUN"].base_url
+        self._base_url = crawler.fleet_run.base_url
 
     async def download_request(self, request: Request) -> Response:
         response = await super().download_request(request.replace(url=http.rebase(request.url, self._base_url)))

@@ -21,10 +21,10 @@ def run_spider(run: "Run") -> None:
     :raises Interrupted: a signal ended it.
     :raises FleetError: it did not end by itself ("finished", or at the limit).
     """
-    logging.getLogger("scrapy").setLevel(logging.WARNING)
     spider = load_spider(run.source)
-    process = CrawlerProcess(_settings(run), install_root_handler=False)
+    process = _quiet_process(_settings(run))
     crawler = process.create_crawler(spider)
+    crawler.fleet_run = run  # type: ignore[attr-defined]
     process.crawl(crawler)
     from twisted.internet import reactor  # only now: CrawlerProcess installs the one that Scrapy needs
 
@@ -45,21 +45,41 @@ def run_spider(run: "Run") -> None:
         )
 
 
+def _quiet_process(settings: dict[str, Any]) -> CrawlerProcess:
+    """Scrapy's process, which says less of the crawl than we do: only what somebody should look at."""
+    if logging.getLogger().isEnabledFor(logging.DEBUG):
+        return CrawlerProcess(settings)
+    logging.disable(logging.INFO)  # Scrapy sets its loggers' levels anew while it starts, and lists its versions
+    try:
+        process = CrawlerProcess(settings)
+    finally:
+        logging.disable(logging.NOTSET)
+    for name, level in (
+        ("scrapy", logging.WARNING),
+        ("twisted", logging.WARNING),
+        # A robots.txt that can't be had shows as the failure of the page that it was asked for.
+        ("scrapy.downloadermiddlewares.robotstxt", logging.CRITICAL),
+    ):
+        logging.getLogger(name).setLevel(level)
+    return process
+
+
 def _settings(run: "Run") -> dict[str, Any]:
     manifest = run.source.manifest
     return {
-        "FLEET_RUN": run,
         "BOT_NAME": "crawler-fleet",
+        "LOG_INSTALL_ROOT_HANDLER": False,
         "USER_AGENT": http.user_agent(manifest, run.contact),
         "ROBOTSTXT_OBEY": manifest.obey_robots,
         "DOWNLOAD_DELAY": 1 / manifest.rate,
-        "RANDOMIZE_DOWNLOAD_DELAY": False,
+        "DOWNLOAD_DELAY_JITTER": 0,
         "CONCURRENT_REQUESTS_PER_DOMAIN": manifest.concurrency,
         "CONCURRENT_REQUESTS": max(16, manifest.concurrency),
         "DOWNLOAD_TIMEOUT": http.TIMEOUT_SECONDS,
         "DOWNLOAD_MAXSIZE": http.MAX_BODY_BYTES,
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
         "RETRY_TIMES": http.RETRIES,
+        "RETRY_GIVE_UP_LOG_LEVEL": "DEBUG",
         "RETRY_HTTP_CODES": list(http.RETRY_STATUSES),
         "CLOSESPIDER_ITEMCOUNT": run.limit,
         "COOKIES_ENABLED": False,

@@ -162,7 +162,7 @@ class ReleaseWriter:
             if name == protocol.RELEASE:
                 # After a power cut, a new release.txt must not stand beside old data.
                 _sync_folder(self.folder)
-            os.replace(temporary_path(self.folder, name), self.folder / name)
+            temporary_path(self.folder, name).replace(self.folder / name)
         _sync_folder(self.folder)
         return description
 
