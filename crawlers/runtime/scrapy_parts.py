@@ -1,12 +1,12 @@
 """The parts that make a Scrapy crawl publish by the protocol: pipeline, extension, and what counts failures.
 
-They reach the run that they belong to (a ``crawl.Run``) by the crawler's attribute ``fleet_run``: settings are copied in depth.
+They reach the run that they belong to by the crawler (``RunCrawler.fleet_run``): Scrapy copies settings in depth.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from itemadapter import ItemAdapter
 from scrapy import Request, Spider, signals
@@ -21,15 +21,24 @@ from twisted.python.failure import Failure
 from crawlers.runtime import http
 from crawlers.runtime.failures import failure_class, status_class
 
+if TYPE_CHECKING:
+    from crawlers.runtime.crawl import Run
+
+
+class RunCrawler(Crawler):
+    """A crawler that knows the run that it belongs to."""
+
+    fleet_run: "Run"
+
 
 class ReleasePipeline:
     """Item pipeline: each item goes into the release, or into the rejects with the reason."""
 
-    def __init__(self, crawler: Crawler) -> None:
+    def __init__(self, crawler: RunCrawler) -> None:
         self._run = crawler.fleet_run
 
     @classmethod
-    def from_crawler(cls, crawler: Crawler) -> "ReleasePipeline":
+    def from_crawler(cls, crawler: RunCrawler) -> "ReleasePipeline":
         return cls(crawler)
 
     def process_item(self, item: Any) -> Any:
@@ -41,7 +50,7 @@ class ReleasePipeline:
 class RunExtension:
     """Extension: how the spider ended, what it sent, and errors in its code, counted."""
 
-    def __init__(self, crawler: Crawler) -> None:
+    def __init__(self, crawler: RunCrawler) -> None:
         self._run = crawler.fleet_run
         for handler, signal in (
             (self.request_sent, signals.request_reached_downloader),
@@ -54,7 +63,7 @@ class RunExtension:
             crawler.signals.connect(handler, signal=signal)
 
     @classmethod
-    def from_crawler(cls, crawler: Crawler) -> "RunExtension":
+    def from_crawler(cls, crawler: RunCrawler) -> "RunExtension":
         return cls(crawler)
 
     def request_sent(self, request: Request) -> None:
@@ -91,7 +100,7 @@ class FailureMiddleware(BaseSpiderMiddleware):
     request's errback, so each request gets one.
     """
 
-    def __init__(self, crawler: Crawler) -> None:
+    def __init__(self, crawler: RunCrawler) -> None:
         super().__init__(crawler)
         self._run = crawler.fleet_run
 
@@ -129,6 +138,7 @@ class FailureMiddleware(BaseSpiderMiddleware):
         if isinstance(error, HttpError):
             kind, message = status_class(error.response.status), f"HTTP {error.response.status}"
         else:
+            assert error is not None
             kind, message = failure_class(error), f"{type(error).__name__}: {error}"
             self._run.tally.pages += 1
         if start:
@@ -139,7 +149,7 @@ class FailureMiddleware(BaseSpiderMiddleware):
 class PoliteRetryMiddleware(RetryMiddleware):
     """Scrapy's retries, with growing pauses between them, or the pause that ``Retry-After`` asks for."""
 
-    async def process_response(self, request: Request, response: Response, spider: Spider | None = None) -> Any:
+    async def process_response(self, request: Request, response: Response, spider: Spider | None = None) -> Any:  # type: ignore[override]  # Scrapy awaits it
         result = super().process_response(request, response)
         if isinstance(result, Request):
             header = response.headers.get("Retry-After")
@@ -147,7 +157,7 @@ class PoliteRetryMiddleware(RetryMiddleware):
             await self._pause(result, asked)
         return result
 
-    async def process_exception(self, request: Request, exception: Exception, spider: Spider | None = None) -> Any:
+    async def process_exception(self, request: Request, exception: Exception, spider: Spider | None = None) -> Any:  # type: ignore[override]
         result = super().process_exception(request, exception)
         if isinstance(result, Request):
             await self._pause(result, None)
@@ -161,7 +171,7 @@ class PoliteRetryMiddleware(RetryMiddleware):
 class BaseUrlDownloadHandler(HTTP11DownloadHandler):
     """HTTP as Scrapy does it, but sent to the run's base URL; the spider sees the real URLs all the same."""
 
-    def __init__(self, crawler: Crawler) -> None:
+    def __init__(self, crawler: RunCrawler) -> None:
         super().__init__(crawler)
         self._base_url = crawler.fleet_run.base_url
 

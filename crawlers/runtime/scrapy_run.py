@@ -8,6 +8,7 @@ from scrapy.crawler import CrawlerProcess
 from crawlers.runtime import http
 from crawlers.runtime.errors import FleetError
 from crawlers.runtime.loading import load_spider
+from crawlers.runtime.scrapy_parts import RunCrawler
 
 if TYPE_CHECKING:
     from crawlers.runtime.crawl import Run
@@ -23,13 +24,13 @@ def run_spider(run: "Run") -> None:
     """
     spider = load_spider(run.source)
     process = _quiet_process(_settings(run))
-    crawler = process.create_crawler(spider)
-    crawler.fleet_run = run  # type: ignore[attr-defined]
+    crawler = RunCrawler(spider, process.settings, init_reactor=True)
+    crawler.fleet_run = run
     process.crawl(crawler)
     from twisted.internet import reactor  # only now: CrawlerProcess installs the one that Scrapy needs
 
     # Stop at once rather than wait for what is under way: nothing of it will be published.
-    run.stop.on_stop = lambda: reactor.callFromThread(reactor.stop)  # type: ignore[attr-defined]
+    run.stop.on_stop = lambda: reactor.callFromThread(reactor.stop)  # type: ignore
     run.stop.check()
     process.start(install_signal_handlers=False)
     run.stop.check()
