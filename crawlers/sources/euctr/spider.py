@@ -64,7 +64,8 @@ def protocol_fields(response: HtmlResponse) -> dict[str, list[str]]:
     fields: dict[str, list[str]] = {}
     for row in response.css("tr.tricell"):
         code = row.xpath("normalize-space(td[1])").get("")
-        value = row.xpath("normalize-space((td[3]//td | td[3][not(.//td)])[1])").get("")
+        texts = row.xpath("(td[3]//td | td[3][not(.//td)])[1]//text()").getall()
+        value = " ".join(" ".join(texts).split())
         if value not in EMPTY and value not in fields.setdefault(code, []):
             fields[code].append(value)
     return fields
