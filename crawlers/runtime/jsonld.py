@@ -18,6 +18,7 @@ from scrapy.utils.gz import gunzip, gzip_magic_number
 from scrapy.utils.sitemap import Sitemap
 
 from crawlers.runtime.errors import PageError
+from crawlers.runtime.fields import listed
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +146,7 @@ class JsonLdSpider(scrapy.Spider):
     def identifier(self, item: dict[str, Any], response: Response) -> str:
         """The site's own identifier of the object: its ``identifier``, ``@id`` or ``url``, else the page's URL."""
         for key in ("identifier", "@id", "url"):
-            for value in _listed(item.get(key)):
+            for value in listed(item.get(key)):
                 value = value.get("value") or value.get("@id") if isinstance(value, dict) else value
                 if isinstance(value, str | int) and str(value).strip():
                     return str(value).strip()
@@ -178,13 +179,13 @@ def _plain(value: Any) -> Any:
         return value
     plain = {_SCHEMA_ORG.sub("", key): _plain(member) for key, member in value.items()}
     if "@type" in plain:
-        types = [_SCHEMA_ORG.sub("", name) for name in _listed(plain["@type"]) if isinstance(name, str)]
+        types = [_SCHEMA_ORG.sub("", name) for name in listed(plain["@type"]) if isinstance(name, str)]
         plain["@type"] = types[0] if len(types) == 1 else types
     return plain
 
 
 def _tops(value: Any) -> Iterator[dict[str, Any]]:
-    for member in _listed(value):
+    for member in listed(value):
         if not isinstance(member, dict):
             continue
         yield from _tops(member.get("@graph", []))
@@ -207,13 +208,7 @@ def _embed(value: Any, nodes: dict[str, dict], path: tuple[str, ...]) -> Any:
 
 
 def _types(item: dict[str, Any]) -> list[str]:
-    return _listed(item.get("@type"))
-
-
-def _listed(value: Any) -> list:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
+    return listed(item.get("@type"))
 
 
 def _sitemap(response: Response) -> Sitemap | None:

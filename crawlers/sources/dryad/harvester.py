@@ -7,6 +7,7 @@ from typing import Any
 
 from crawlers.runtime.api import ApiClient
 from crawlers.runtime.errors import PageError
+from crawlers.runtime.fields import filled
 
 DATASETS = "https://datadryad.org/api/v2/datasets"
 PAGE_SIZE = 100
@@ -52,7 +53,7 @@ def record(dataset: dict[str, Any]) -> dict[str, Any]:
             if location.get("place")
         ],
     }
-    return {"_id": doi, **{key: value for key, value in made.items() if value}}
+    return {"_id": doi, **filled(made)}
 
 
 def author(person: dict[str, Any]) -> dict[str, Any]:
@@ -64,12 +65,11 @@ def author(person: dict[str, Any]) -> dict[str, Any]:
         "identifier": f"https://orcid.org/{person['orcid']}" if person.get("orcid") else None,
         "affiliation": {"@type": "Organization", "name": person["affiliation"]} if person.get("affiliation") else None,
     }
-    return {"@type": "Person", **{key: value for key, value in made.items() if value}}
+    return {"@type": "Person", **filled(made)}
 
 
 def funding(funder: dict[str, Any]) -> dict[str, Any]:
-    made = {"identifier": funder.get("awardNumber"), "funder": {"name": funder.get("organization")}}
-    return {key: value for key, value in made.items() if value}
+    return filled({"identifier": funder.get("awardNumber"), "funder": filled({"name": funder.get("organization")})})
 
 
 def text(abstract: str | None) -> str:

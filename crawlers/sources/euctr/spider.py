@@ -7,6 +7,7 @@ import scrapy
 from scrapy.http import HtmlResponse
 
 from crawlers.runtime.errors import PageError
+from crawlers.runtime.fields import filled
 
 SEARCH = "https://www.clinicaltrialsregister.eu/ctr-search/search?query=&page={page}"
 # What the register writes where the sponsor wrote nothing.
@@ -56,7 +57,7 @@ class EuctrSpider(scrapy.Spider):
             "dateCreated": summary(response, "Date on which this record was first entered"),
             "status": summary(response, "Trial Status"),
         }
-        yield {key: value for key, value in record.items() if value}
+        yield filled(record)
 
 
 def protocol_fields(response: HtmlResponse) -> dict[str, list[str]]:

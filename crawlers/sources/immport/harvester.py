@@ -5,6 +5,7 @@ from typing import Any
 
 from crawlers.runtime.api import ApiClient
 from crawlers.runtime.errors import PageError
+from crawlers.runtime.fields import filled, listed
 
 SEARCH = "https://www.immport.org/shared/data/query/api/search/study"
 METADATA = "https://s3.immport.org/release/metadata/Study_{id}"
@@ -54,8 +55,7 @@ def record(identifier: str, metadata: dict[str, Any], design: dict[str, Any]) ->
         ],
         "isBasedOn": [protocol(entry, identifier) for entry in listed(design.get("protocols"))],
     }
-    kept = {key: value for key, value in made.items() if value}
-    return {"_id": identifier, **fields, "url": STUDY.format(id=identifier), **kept}
+    return {"_id": identifier, **fields, "url": STUDY.format(id=identifier), **filled(made)}
 
 
 def author(person: dict[str, Any]) -> dict[str, Any]:
@@ -72,15 +72,8 @@ def protocol(entry: dict[str, Any], identifier: str) -> dict[str, Any]:
         "description": entry.get("description"),
         "additionalType": {"name": entry["type"]} if entry.get("type") else None,
     }
-    kept = {key: value for key, value in described.items() if value}
-    return {"@type": "CreativeWork", **kept, "url": f"https://www.immport.org/browser?path={identifier}"}
+    return {"@type": "CreativeWork", **filled(described), "url": f"https://www.immport.org/browser?path={identifier}"}
 
 
 def named(values: Any) -> list[Any]:
     return [{"name": value} if isinstance(value, str) else value for value in listed(values)]
-
-
-def listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
