@@ -102,7 +102,13 @@ def write_case(case: Case, outcome: dict[str, Any]) -> None:
         lines.append(f"{exchange.url}{status}{method}\n")
         (case.folder / f"{number}{exchange.suffix}").write_bytes(exchange.body)
     (case.folder / URLS).write_text("".join(lines), encoding="utf-8")
-    (case.folder / EXPECTED).write_text(json.dumps(outcome, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_expected(case, outcome)
+
+
+def write_expected(case: Case, outcome: dict[str, Any]) -> None:
+    """Write ``expected.json`` of the case."""
+    text = json.dumps(outcome, indent=2, ensure_ascii=False)
+    (case.folder / EXPECTED).write_text(text + "\n", encoding="utf-8")
 
 
 def read_expected(case: Case) -> dict[str, Any]:
