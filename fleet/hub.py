@@ -1,0 +1,51 @@
+"""``fleet hub``: the hub in the foreground. ``fleet dump`` and ``fleet upload`` ask the running hub."""
+
+import json
+from typing import Any
+
+import click
+
+from hub.client import HubClient
+from hub.settings import HubSettings
+
+
+@click.command(epilog="Example: fleet hub")
+def hub() -> None:
+    """Run the hub until Ctrl-C: it takes up releases and loads them into MongoDB.
+
+    Without FLEET_MONGO_URI it starts the embedded database, with its data in FLEET_DATA_DIR.
+    """
+    from hub.run import run
+
+    run(HubSettings.from_environment())
+
+
+@click.command(epilog="Example: fleet dump demo")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def dump(name: str, as_json: bool) -> None:
+    """Have the running hub take up what source NAME has published, now, and wait for it."""
+    _tell(HubClient(HubSettings.from_environment()).act(name, "dump"), as_json)
+
+
+@click.command(epilog="Example: fleet upload demo")
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Load the archived release again, also if it is live already.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def upload(name: str, force: bool, as_json: bool) -> None:
+    """Have the running hub load the archived release of source NAME, now, and wait for it."""
+    _tell(HubClient(HubSettings.from_environment()).act(name, "upload", force), as_json)
+
+
+def _tell(answer: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(answer))
+    elif answer["outcome"] == "nothing to do":
+        click.echo(f"{answer['source']}: nothing to do, the latest release is there already")
+    elif answer["action"] == "dump":
+        click.echo(f"{answer['source']}: release {answer['release']} is archived")
+    else:
+        click.echo(
+            f"{answer['source']}: release {answer['release']} is live: {answer['documents']} documents, "
+            f"{answer['rejects']} rejects"
+        )

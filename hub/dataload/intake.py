@@ -1,0 +1,161 @@
+"""The intake: sees to it that what is published gets archived, and what is archived goes live.
+
+It compares what is there (files on the shared volume, folders in the archive, the live collection) and starts what is missing.
+So it needs no queue that a crash could lose: an upload that was cut off is simply still missing.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pymongo.errors import PyMongoError
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from crawlers.runtime.errors import FleetError
+from crawlers.runtime.release import RELEASE, release_folder
+from hub.dataload.archive import Archived, find_archived
+from hub.dataload.live import LiveBook, LiveRelease
+from hub.dataload.upload import DatabaseError
+from hub.settings import HubSettings
+
+logger = logging.getLogger(__name__)
+_RETRY_SECONDS = 3600.0
+
+Action = Callable[..., Awaitable[Any]]
+
+
+@dataclass
+class _Known:
+    """What the intake knows of a source. ``seen``: the release file that the last dump dealt with."""
+
+    seen: tuple[int, ...] | None = None
+    archived: Archived | None = None
+    live: LiveRelease | None = None
+    failed_release: str = ""
+    retry_at: float = 0.0
+    checked: bool = False
+    tasks: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
+
+
+class Intake:
+    """``actions``: ``dump`` and ``upload``, each a coroutine function of a source's name."""
+
+    def __init__(self, settings: HubSettings, sources: list[str], book: LiveBook, actions: dict[str, Action]) -> None:
+        self._settings = settings
+        self._book = book
+        self._actions = actions
+        self._known = {name: _Known() for name in sources}
+        self._wake = asyncio.Event()
+        self._observer: Any = None
+
+    async def run(self) -> None:
+        """Look now, whenever the file system tells of a release, and every ``poll_seconds``; until cancelled."""
+        await asyncio.to_thread(self._watch, asyncio.get_running_loop())
+        try:
+            while True:
+                self._wake.clear()
+                for name in self._known:
+                    await self._look(name)
+                try:
+                    await asyncio.wait_for(self._wake.wait(), self._settings.poll_seconds)
+                except TimeoutError:
+                    continue
+        finally:
+            if self._observer:
+                self._observer.stop()
+
+    def start(self, action: str, name: str, **options: Any) -> "asyncio.Task[Any]":
+        """The task that does ``action`` for the source ``name``: the one under way, or a new one."""
+        tasks = self._known[name].tasks
+        if action not in tasks:
+            tasks[action] = asyncio.create_task(self._actions[action](name, **options))
+            tasks[action].add_done_callback(lambda task: self._done(action, name, task))
+        return tasks[action]
+
+    def under_way(self, name: str) -> list[str]:
+        """The actions under way for the source ``name``."""
+        return sorted(self._known[name].tasks)
+
+    def _done(self, action: str, name: str, task: "asyncio.Task[Any]") -> None:
+        known = self._known[name]
+        del known.tasks[action]
+        known.checked = False
+        if not task.cancelled() and (error := task.exception()):
+            if not isinstance(error, FleetError):
+                logger.error("%s: %s failed: %r", name, action, error)
+            if action == "upload":
+                known.failed_release = known.archived.release.text if known.archived else ""
+                # What is wrong with the release stays wrong; what was wrong with the database may pass.
+                passing = isinstance(error, DatabaseError) or not isinstance(error, FleetError)
+                known.retry_at = time.monotonic() + _RETRY_SECONDS if passing else float("inf")
+        self._wake.set()
+
+    async def _look(self, name: str) -> None:
+        known = self._known[name]
+        try:
+            seen, archived = await asyncio.to_thread(self._read, name)
+            if not known.checked:
+                known.live = await asyncio.to_thread(self._read_live, name)
+                known.checked = True
+        except (OSError, PyMongoError) as error:
+            logger.warning("%s: can't be looked at, will be tried again: %s", name, error)
+            return
+        known.archived = archived
+        if seen != known.seen and "dump" not in known.tasks:
+            known.seen = seen
+            if seen:
+                self.start("dump", name)
+        if archived and "upload" not in known.tasks and not self._is_settled(known, archived.release.text):
+            self.start("upload", name)
+
+    def _is_settled(self, known: _Known, release: str) -> bool:
+        if known.live and known.live.release == release:
+            return True
+        return known.failed_release == release and time.monotonic() < known.retry_at
+
+    def _read(self, name: str) -> tuple[tuple[int, ...] | None, Archived | None]:
+        path = release_folder(self._settings.runtime.shared_dir, name) / RELEASE
+        try:
+            status = path.lstat()
+            seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        except OSError:
+            seen = None
+        return seen, find_archived(self._settings.archive_dir / name)
+
+    def _read_live(self, name: str) -> LiveRelease | None:
+        return self._book.find(name)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the file system tell of releases. Where it can't (NFS, SMB, too many watches) there is still the poll."""
+        shared_dir: Path = self._settings.runtime.shared_dir
+        try:
+            shared_dir.mkdir(parents=True, exist_ok=True)
+            observer = Observer()
+            observer.schedule(_ReleaseHandler(loop, self._wake), str(shared_dir), recursive=True)
+            observer.daemon = True
+            observer.start()
+            self._observer = observer
+        except OSError as error:
+            logger.warning(
+                "%s: no notifications, only looked at every %s s: %s", shared_dir, self._settings.poll_seconds, error
+            )
+
+
+class _ReleaseHandler(FileSystemEventHandler):
+    """Wakes the intake when a ``release.txt`` appears."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wake: asyncio.Event) -> None:
+        self._loop = loop
+        self._wake = wake
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        if event.event_type in ("moved", "created", "closed") and RELEASE in (
+            Path(str(event.dest_path)).name,
+            Path(str(event.src_path)).name,
+        ):
+            self._loop.call_soon_threadsafe(self._wake.set)

@@ -1,0 +1,119 @@
+"""The uploader: loads the archived release of a source into MongoDB and makes it the live collection."""
+
+import asyncio
+import logging
+import os
+import time
+from collections import defaultdict
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, ClassVar
+
+from biothings.hub import config
+from biothings.hub.dataload.uploader import BaseSourceUploader
+
+from crawlers.runtime.errors import FleetError
+from hub.dataload.archive import Archived, find_archived
+from hub.dataload.live import LiveBook, LiveRelease
+from hub.dataload.upload import UploadOrder, upload
+from hub.settings import HubSettings
+
+logger = logging.getLogger(__name__)
+
+
+class SourceUploader(BaseSourceUploader):
+    """Uploads the releases of the source ``name``; a subclass needs to set nothing else.
+
+    ``reject_budget``, ``allow_empty``: the manifest's. A subclass may override ``transform``.
+    """
+
+    name: str | None = None
+    reject_budget = 0.05
+    allow_empty = False
+    _locks: ClassVar[defaultdict[str, asyncio.Lock]] = defaultdict(asyncio.Lock)
+
+    def transform(self, document: dict[str, Any]) -> dict[str, Any]:
+        """The document to store for that of the release; runs in a worker process. An error rejects the document."""
+        return document
+
+    def get_predicates(self) -> list:
+        """None: the SDK's hold up the jobs of every source while one waits. The lock of the source does what is needed."""
+        return []
+
+    async def load(self, *args: Any, force: bool = False, job_manager: Any = None, **kwargs: Any) -> LiveRelease | None:
+        """Upload the latest archived release; None where it is live already. ``force``: even then.
+
+        :raises FleetError: it was refused, or the upload failed; registered with the reason.
+        """
+        async with self._locks[self.name]:
+            archived = find_archived(HubSettings.from_environment().archive_dir / self.main_source)
+            if archived is None:
+                raise FleetError(f"{self.name}: nothing is archived yet: crawl it with `fleet crawl {self.name}`")
+            live = await asyncio.to_thread(self.live_book().find, self.name)
+            if live and live.release == archived.release.text and not force:
+                return None
+            return await self._load(archived, job_manager)
+
+    async def _load(self, archived: Archived, job_manager: Any) -> LiveRelease:
+        started = time.monotonic()
+        self._register(archived, "uploading", pid=os.getpid(), started_at=datetime.now(UTC))
+        try:
+            job = await job_manager.defer_to_process(self.get_pinfo(), partial(upload, self._order(archived)))
+            outcome = await job
+            if isinstance(outcome, FleetError):
+                raise outcome
+            await asyncio.to_thread(self.update_master)
+        except Exception as error:
+            reason = str(error) or repr(error)
+            logger.error("%s: release %s did not go live: %s", self.name, archived.release, reason)
+            self._register(archived, "failed", err=reason, seconds=time.monotonic() - started)
+            raise error if isinstance(error, FleetError) else FleetError(f"{self.name}: {reason}") from error
+        self._register(
+            archived,
+            "success",
+            count=outcome.documents,
+            rejects=outcome.rejects,
+            err=None,
+            seconds=time.monotonic() - started,
+            last_success=datetime.now(UTC),
+        )
+        logger.info(
+            "%s: release %s is live: %d documents, %d rejects, %.1f seconds",
+            self.name,
+            archived.release,
+            outcome.documents,
+            outcome.rejects,
+            time.monotonic() - started,
+        )
+        return outcome
+
+    def live_book(self) -> LiveBook:
+        return LiveBook(self.src_dump.database, self.db)
+
+    def _order(self, archived: Archived) -> UploadOrder:
+        own_transform = type(self).transform is not SourceUploader.transform
+        return UploadOrder(
+            uri=config.HUB_DB_BACKEND["uri"],
+            database=self.__database__,
+            books=config.DATA_HUB_DB_DATABASE,
+            source=str(self.name),
+            archived=archived,
+            reject_budget=self.reject_budget,
+            allow_empty=self.allow_empty,
+            transform=self.transform if own_transform else None,
+        )
+
+    def _register(self, archived: Archived, status: str, seconds: float | None = None, **extra: Any) -> None:
+        """Tell ``src_dump`` how the upload goes, in the SDK's form; what is not named stays as it was."""
+        told = {
+            "status": status,
+            "step": self.name,
+            "release": archived.release.text,
+            "data_folder": str(archived.folder),
+            "logfile": self.logfile,
+            **extra,
+        }
+        if seconds is not None:
+            told |= {"time": f"{seconds:.1f}s", "time_in_s": round(seconds)}
+        changes = {f"upload.jobs.{self.name}.{key}": value for key, value in told.items()}
+        self.src_dump.update_one({"_id": self.main_source}, {"$set": changes}, upsert=True)

@@ -1,0 +1,152 @@
+"""The hub: BioThings' server, with the features that are needed, our sources, and our API in front of it."""
+
+import asyncio
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+import tornado.httpserver
+from biothings.hub import HubServer, config
+from biothings.hub.api.handlers.base import GenericHandler
+from biothings.hub.dataload.source import SourceManager
+from biothings.utils.hub_db import get_src_dump
+from biothings.utils.mongo import get_hub_db_conn
+
+from crawlers.runtime.errors import UsageError
+from hub.api.guard import Guard, GuardedApplication
+from hub.api.handlers import ActionHandler, IndexHandler, StatusHandler
+from hub.dataload.intake import Intake
+from hub.dataload.live import LiveBook
+from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes
+from hub.jobs import FleetJobManager, listening_sockets
+from hub.settings import HubSettings
+from hub.status import complete_status, status_of_fault, status_of_files
+
+logger = logging.getLogger(__name__)
+
+FEATURES = ["config", "job", "dump", "upload", "source", "ws"]
+# The SDK's endpoints that only tell something. The others change the configuration, read and write files that the request
+# names, or import them; our own endpoints do what is needed.
+ENDPOINTS = {"status", "sources", "source", "job_manager", "dump_manager", "upload_manager"}
+_MAX_BODY_BYTES = 64 * 1024
+# Dumps run in threads: more of them than workers, so that a long one doesn't hold up the others.
+_THREADS = 8
+
+
+class FleetHubServer(HubServer):
+    """``sources``, ``faults``: what was found when the hub started."""
+
+    def __init__(self, settings: HubSettings) -> None:
+        super().__init__(source_list=[], features=FEATURES, name="Crawler Fleet")
+        self.logger = logging.getLogger(config.LOGGER_NAME)
+        self.settings = settings
+        self.sources: list[SourceClasses]
+        self.faults: list[SourceFault]
+        self.sources, self.faults = find_source_classes(settings.runtime.sources_dir, settings.hub_sources_dir)
+        self.book = LiveBook(
+            get_hub_db_conn()[config.DATA_HUB_DB_DATABASE], get_hub_db_conn()[config.DATA_SRC_DATABASE]
+        )
+        self.intake: Intake
+        self._intake_task: asyncio.Task[None] | None = None
+
+    def configure_job_manager(self) -> None:
+        loop = asyncio.get_event_loop()
+        self.managers["job_manager"] = FleetJobManager(loop, num_workers=config.HUB_MAX_WORKERS, num_threads=_THREADS)
+
+    def configure_source_manager(self) -> None:
+        dumps, uploads = self.managers["dump_manager"], self.managers["upload_manager"]
+        # Its only use of data plugins is to ask which are registered: none.
+        no_plugins = SimpleNamespace(register={})
+        self.managers["source_manager"] = SourceManager([], dumps, uploads, no_plugins)
+        dumps.register_classes([classes.dumper for classes in self.sources])
+        uploads.register_classes([classes.uploader for classes in self.sources])
+        dumps.schedule_all()
+
+    def configure_api_endpoints(self) -> None:
+        super().configure_api_endpoints()
+        self.api_endpoints = {name: ends for name, ends in self.api_endpoints.items() if name in ENDPOINTS}
+        self.api_endpoints["source"] = [end for end in self.api_endpoints["source"] if end["name"] == "source_info"]
+
+    def start_web_api_server(self) -> None:
+        own = {"server": self}
+        # The SDK adds routes of its own to those of the endpoints, which read any file of this machine: only these pass.
+        sdk = [route for route in self.routes if _is_wanted(_handler(route))]
+        routes = [
+            (r"/", IndexHandler, own),
+            (r"/fleet/status", StatusHandler, own),
+            (r"/fleet/sources/([^/]+)/(dump|upload)", ActionHandler, own),
+            *sdk,
+        ]
+        self.route_patterns = [_pattern(route) for route in routes]
+        server = tornado.httpserver.HTTPServer(
+            GuardedApplication(routes, Guard(self.settings)),
+            max_body_size=_MAX_BODY_BYTES,
+            max_header_size=_MAX_BODY_BYTES,
+        )
+        try:
+            server.listen(self.settings.port, address=self.settings.host)
+        except OSError as error:
+            raise UsageError(
+                f"the hub can't listen on {self.settings.host}:{self.settings.port}: {error}. Set FLEET_HUB_PORT to a free "
+                "port, or FLEET_HUB_HOST to an address of this machine."
+            ) from error
+        listening_sockets.extend(server._sockets.values())
+
+    def before_start(self) -> None:
+        names = [classes.source.name for classes in self.sources]
+        for fault in self.faults:
+            logger.error("the source %s is left out: %s", fault.name, fault.reason)
+        self.intake = Intake(self.settings, names, self.book, {"dump": self._dump, "upload": self._upload})
+        self._intake_task = self.managers["job_manager"].loop.create_task(self.intake.run())
+        logger.info("the hub listens on %s; sources: %s", self.settings.url, ", ".join(names) or "none")
+
+    def stop(self) -> None:
+        """End everything that the hub started. Called once its loop has stopped."""
+        jobs: FleetJobManager = self.managers["job_manager"]
+        jobs.stop_workers()
+        if self._intake_task:
+            self._intake_task.cancel()
+            jobs.loop.run_until_complete(asyncio.gather(self._intake_task, return_exceptions=True))
+
+    def status(self) -> bytes:
+        """The status of all sources, as JSON."""
+        entries = {entry["_id"]: entry for entry in get_src_dump().find()}
+        found = [
+            complete_status(
+                self.settings,
+                status_of_files(self.settings, name),
+                self.book.find(name),
+                entries.get(name, {}),
+                self.intake.under_way(name),
+            )
+            for name in (classes.source.name for classes in self.sources)
+        ]
+        found += [status_of_fault(fault.name, fault.reason) for fault in self.faults]
+        return orjson.dumps(sorted(found, key=lambda status: status["name"]))
+
+    async def _dump(self, name: str) -> dict[str, Any]:
+        (archived,) = await asyncio.gather(*self.managers["dump_manager"].dump_src(name))
+        if archived is None:
+            return {"outcome": "nothing to do"}
+        return {"release": archived.release.text}
+
+    async def _upload(self, name: str, force: bool = False) -> dict[str, Any]:
+        uploader = self.managers["upload_manager"].create_instance(self.managers["upload_manager"][name][0])
+        live = await uploader.load(force=force, job_manager=self.managers["job_manager"])
+        if live is None:
+            return {"outcome": "nothing to do"}
+        return {"release": live.release, "documents": live.documents, "rejects": live.rejects}
+
+
+def _is_wanted(handler: type) -> bool:
+    """Whether it serves one of the endpoints, or the websocket."""
+    return issubclass(handler, GenericHandler) or handler.__module__.startswith("sockjs.tornado.")
+
+
+def _handler(route: Any) -> type:
+    return route[1] if isinstance(route, tuple) else route.handler_class
+
+
+def _pattern(route: Any) -> str:
+    return route[0] if isinstance(route, tuple) else route.matcher.regex.pattern

@@ -1,0 +1,121 @@
+"""How each source stands: what is published, archived and live. The files alone tell the first two, so also without the hub."""
+
+from datetime import datetime
+from typing import Any
+
+from crawlers.runtime.errors import ReleaseError
+from crawlers.runtime.manifest import load_sources
+from crawlers.runtime.release import DESCRIPTION, Description, read_description, release_folder
+from hub.dataload.archive import Archived, find_archived, read_published
+from hub.dataload.live import LiveRelease
+from hub.settings import HubSettings
+
+
+def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
+    """The status of the source ``name`` as far as the files tell: ``live``, ``documents`` and ``state`` are null.
+
+    ``published``, ``archived``, ``live``: release strings or null. ``rejects``: of the crawl that made the release, until it is
+    live; then also those of its upload. ``crawl``: how the last published crawl ended, null where a foreign crawler doesn't tell.
+    """
+    folder = release_folder(settings.runtime.shared_dir, name)
+    fault = None
+    published = None
+    try:
+        published = read_published(folder)
+    except ReleaseError as error:
+        fault = str(error)
+    archived = find_archived(settings.archive_dir / name)
+    crawled = _describe(archived) if archived else None
+    if archived is None or (published and published.text != archived.release.text):
+        crawled = _description(folder)
+    return {
+        "name": name,
+        "published": published.text if published else None,
+        "archived": archived.release.text if archived else None,
+        "live": None,
+        "documents": None,
+        "rejects": crawled.rejects if crawled else None,
+        "state": None,
+        "fault": fault,
+        "crawl": crawled
+        and {
+            "outcome": crawled.outcome,
+            "started": crawled.started,
+            "finished": crawled.finished,
+            "records": crawled.records,
+            "rejects": crawled.rejects,
+        },
+        "dump": None,
+        "upload": None,
+    }
+
+
+def status_of_fault(name: str, reason: str) -> dict[str, Any]:
+    """The status of a source whose manifest, or code in the hub, can't be used."""
+    empty = dict.fromkeys(("published", "archived", "live", "documents", "rejects", "crawl", "dump", "upload"))
+    return {"name": name, **empty, "state": "faulty", "fault": reason}
+
+
+def complete_status(
+    settings: HubSettings, status: dict[str, Any], live: LiveRelease | None, entry: dict[str, Any], under_way: list[str]
+) -> dict[str, Any]:
+    """``status`` with what only the hub knows. ``entry``: the document of the source in ``src_dump``."""
+    dump = entry.get("download") or {}
+    upload = entry.get("upload", {}).get("jobs", {}).get(status["name"]) or {}
+    status["dump"] = _ended(dump, "status", "started_at")
+    status["upload"] = _ended(upload, "status", "started_at")
+    status["live"] = live.release if live else None
+    status["documents"] = live.documents if live else 0
+    if live:
+        crawled = _description(settings.archive_dir / status["name"] / live.release)
+        status["rejects"] = live.rejects + (crawled.rejects if crawled else 0)
+    status["state"] = _state(status, under_way)
+    return status
+
+
+def files_of_all(settings: HubSettings) -> list[dict[str, Any]]:
+    """The status of every source, the faulty ones included, as far as the files tell."""
+    sources, errors = load_sources(settings.runtime.sources_dir)
+    found = [status_of_files(settings, source.name) for source in sources]
+    faulty = [status_of_fault(error.path.parent.name, str(error)) for error in errors]
+    return sorted(found + faulty, key=lambda status: status["name"])
+
+
+def _state(status: dict[str, Any], under_way: list[str]) -> str:
+    """In a word or two what a person wants to know first."""
+    if under_way:
+        return {"dump": "dumping", "upload": "uploading"}[under_way[-1]]
+    if status["dump"] and status["dump"]["status"] == "failed":
+        return "dump failed"
+    if status["fault"]:
+        return "faulty"
+    if status["archived"] and status["archived"] != status["live"]:
+        failed = status["upload"] and status["upload"]["status"] == "failed"
+        return "upload failed" if failed else "archived"
+    if status["published"] and status["published"] != status["archived"]:
+        return "published"
+    return "live" if status["live"] else "not crawled"
+
+
+def _ended(entry: dict[str, Any], status: str, at: str) -> dict[str, Any] | None:
+    if not entry:
+        return None
+    moment = entry.get(at)
+    return {
+        "status": entry.get(status),
+        "release": entry.get("release"),
+        "at": moment.isoformat() if isinstance(moment, datetime) else None,
+        "reason": entry.get("err"),
+    }
+
+
+def _describe(archived: Archived) -> Description | None:
+    return _description(archived.folder)
+
+
+def _description(folder: Any) -> Description | None:
+    path = folder / DESCRIPTION
+    try:
+        return read_description(folder) if path.is_file() and not path.is_symlink() else None
+    except (ReleaseError, OSError):
+        return None
