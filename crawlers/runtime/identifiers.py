@@ -9,18 +9,19 @@ _CACHE_KIB = 32 * 1024
 
 
 class IdentifierIndex:
-    """The set of ``_id`` written so far, in a temporary SQLite file beside the release: flat memory whatever its size.
+    """The set of ``_id`` written so far, in a SQLite file beside the release: flat memory whatever its size.
 
-    It is lost with the process, so nothing of it needs to survive and no write waits for the disk.
+    The file loses its name at once and so ends with the process, however that ends: no write waits for the disk.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = temporary_path(folder, "identifiers")
-        self._path.unlink(missing_ok=True)
-        self._connection = sqlite3.connect(self._path, isolation_level=None)
-        for pragma in ("journal_mode=MEMORY", "synchronous=OFF", f"cache_size=-{_CACHE_KIB}"):
+        path = temporary_path(folder, "identifiers")
+        path.unlink(missing_ok=True)
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        for pragma in ("journal_mode=MEMORY", "locking_mode=EXCLUSIVE", "synchronous=OFF", f"cache_size=-{_CACHE_KIB}"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.execute("CREATE TABLE identifiers (id TEXT PRIMARY KEY) WITHOUT ROWID")
+        path.unlink()
 
     def add(self, identifiers: list[str]) -> list[bool]:
         """Add them; for each, whether it was new. Those within one call must differ."""
@@ -36,6 +37,5 @@ class IdentifierIndex:
         return [self._connection.execute(insert, (identifier,)).rowcount == 1 for identifier in identifiers]
 
     def close(self) -> None:
-        """Forget all of it and remove the file."""
+        """Forget all of it."""
         self._connection.close()
-        self._path.unlink(missing_ok=True)

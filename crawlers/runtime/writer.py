@@ -4,7 +4,10 @@ import hashlib
 import logging
 import os
 import socket
+import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -39,11 +42,12 @@ class ReleaseWriter:
         with ReleaseWriter(shared_dir, manifest) as writer:
             for record in records:
                 writer.write(record)
-            writer.publish(counts, errors)
+            writer.publish(errors)
 
     :param started: when the crawl started (aware); its UTC second becomes the release string. Default: now.
     :raises LockedError: on entering, when another crawl of the source is under way.
     :raises FleetError: on entering, when the published release is not older than this one, or the folder can't be written.
+        Later, when the disk fails: records are lost then, so whatever is called after it raises the same, ``publish`` too.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class ReleaseWriter:
         self._batch_bytes = 0
         self._digest = hashlib.sha256()
         self._bytes = 0
+        self._failure: FleetError | None = None
 
     def __enter__(self) -> "ReleaseWriter":
         try:
@@ -81,9 +86,10 @@ class ReleaseWriter:
             for path in remove_abandoned(self.folder):
                 logger.warning("%s: removed %s, left behind by a crawl that was killed", self.manifest.name, path.name)
             self.release = self._next_release()
-            self._identifiers = IdentifierIndex(self.folder)
-            for name in (protocol.DATA, protocol.REJECTS):
-                self._files[name] = create_temporary(self.folder, name)
+            with self._disk():
+                self._identifiers = IdentifierIndex(self.folder)
+                for name in (protocol.DATA, protocol.REJECTS):
+                    self._files[name] = create_temporary(self.folder, name)
         except BaseException:
             self._leave()
             raise
@@ -112,7 +118,8 @@ class ReleaseWriter:
         self._batch[identifier] = (line, url)
         self._batch_bytes += len(line)
         if self._batch_bytes >= _BATCH_BYTES or len(self._batch) >= _BATCH_RECORDS:
-            self._write_batch()
+            with self._disk():
+                self._write_batch()
 
     def reject(self, reason: str, *, field: str = "", url: str = "", record: Any = None) -> None:
         """Keep what did not make it into the release: a page that gave no record (``record`` None), or a record, whole."""
@@ -124,16 +131,21 @@ class ReleaseWriter:
 
     def settle(self) -> Counts:
         """Write out what is buffered; the counts are final then. ``items`` = ``records`` + ``rejected_items``."""
-        self._write_batch()
+        with self._disk():
+            self._write_batch()
         return self.counts
 
     def publish(self, errors: dict[str, ErrorCount] | None = None) -> Description:
         """Make what was written the source's release, in the protocol's order: data first, ``release.txt`` last.
 
-        :raises OSError: the disk failed. What was published before is whole until the first rename; if the failure comes after
-            it, the pair doesn't fit together, which readers see by ``release.json``, and the next crawl mends it.
+        :raises FleetError: the disk failed. What was published before is whole until the first rename; if the failure comes
+            after it, the pair doesn't fit together, which readers see by ``release.json``, and the next crawl mends it.
         """
         self.settle()
+        with self._disk():
+            return self._publish(errors or {})
+
+    def _publish(self, errors: dict[str, ErrorCount]) -> Description:
         description = Description(
             source=self.manifest.name,
             release=self.release,
@@ -146,7 +158,7 @@ class ReleaseWriter:
             kind=self.manifest.kind,
             code_version=self._code_version,
             counts=self.counts,
-            errors=errors or {},
+            errors=errors,
         )
         for name, content in (
             (protocol.DESCRIPTION, msgspec.json.format(msgspec.json.encode(description), indent=2) + b"\n"),
@@ -206,18 +218,33 @@ class ReleaseWriter:
         self._write_reject({"reason": reason, "field": field, "url": url, "record": record})
 
     def _write_reject(self, reject: dict[str, Any]) -> None:
-        _write_all(self._files[protocol.REJECTS], encode_reject(reject))
+        with self._disk():
+            _write_all(self._files[protocol.REJECTS], encode_reject(reject))
         self.counts.rejects += 1
 
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        """Around all that needs the disk: once it failed, records are lost, so nothing more is written and nothing published."""
+        if self._failure:
+            raise self._failure
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            self._failure = FleetError(
+                f"{self.manifest.name}: writing release {self.release} to {self.folder} failed: {error}. It was not published. "
+                "See that the disk has room and works, and crawl again."
+            )
+            raise self._failure from error
+
     def _leave(self) -> None:
-        for name, file in self._files.items():
-            temporary_path(self.folder, name).unlink(missing_ok=True)
-            file.close()
-        self._files = {}
-        if self._identifiers is not None:
-            self._identifiers.close()
-            self._identifiers = None
-        self._lock.release()
+        with ExitStack() as stack:  # each is done, whatever becomes of the others
+            stack.callback(self._lock.release)
+            if self._identifiers is not None:
+                stack.callback(self._identifiers.close)
+            for name, file in self._files.items():
+                stack.callback(file.close)
+                stack.callback(temporary_path(self.folder, name).unlink, missing_ok=True)
+            self._files, self._identifiers = {}, None
 
 
 def _write_all(file: IO[bytes], content: bytes) -> None:
