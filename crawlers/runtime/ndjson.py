@@ -24,10 +24,10 @@ def encode(record: Any) -> bytes:
         raise UnwritableError(f"a record is an object, got {type(record).__name__}")
     identifier = record.get("_id")
     if not isinstance(identifier, str) or not identifier:
-        got = "none" if identifier is None else f"{type(identifier).__name__} {identifier!r:.80}"
+        got = "none" if identifier is None else f"{type(identifier).__name__} {ascii_shown(identifier):.80}"
         raise UnwritableError(f"_id must be a string that is not empty, got {got}", "_id")
     try:
-        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATACLASS)
     except (TypeError, orjson.JSONEncodeError) as error:
         raise UnwritableError(f"not JSON: {error}") from error
     # orjson writes NaN and infinities as null: the record would change unseen.
@@ -49,8 +49,8 @@ def ascii_shown(value: Any) -> str:
     """``value`` as text that JSON can carry, strings as they are where they can be."""
     try:
         text = value if isinstance(value, str) else repr(value)
-    except RecursionError:
-        text = f"{type(value).__name__} nested too deeply to be shown"
+    except Exception as error:  # nested too deeply, a number of too many digits, or code of its own that fails
+        text = f"{type(value).__name__} that can't be shown: {type(error).__name__}: {error}"
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -63,7 +63,8 @@ def _not_a_number(value: Any, path: str = "") -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {ascii_shown(key): _plain(item) for key, item in value.items()}
+        plain = {ascii_shown(key): _plain(item) for key, item in value.items()}
+        return plain if len(plain) == len(value) else ascii_shown(value)  # 1 and "1" would be one key
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, bool | None) or (isinstance(value, int) and -(2**63) <= value < 2**64):
