@@ -9,7 +9,7 @@ import orjson
 
 from crawlers.runtime.crawl import crawl as run_crawl
 from crawlers.runtime.errors import Interrupted
-from crawlers.runtime.http import check_base_url
+from crawlers.runtime.http import Patience, check_base_url
 from crawlers.runtime.loading import load_site
 from crawlers.runtime.manifest import find_source
 from crawlers.runtime.release import release_folder
@@ -58,6 +58,7 @@ def crawl(name: str, shared: Path | None, base_url: str, limit: int | None, as_j
                 base_url=base,
                 limit=limit or 0,
                 contact=settings.contact,
+                patience=Patience(settings.timeout_seconds, settings.retry_pause_seconds),
                 on_record=show if limit else None,
             )
         except Interrupted as error:

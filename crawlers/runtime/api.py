@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import orjson
 import requests
 from protego import Protego
+from requests.adapters import HTTPAdapter
 
 from crawlers.runtime import http
 from crawlers.runtime.errors import FleetError
@@ -38,20 +39,29 @@ class TooLargeError(FleetError):
 class ApiClient:
     """Sends the requests of one crawl, one at a time, at most ``manifest.rate`` a second to each host.
 
-    Failures that may pass (resets, timeouts, truncated bodies, 408, 429, 5xx) are tried again with growing pauses, or after what
+    Failures that may pass (resets, timeouts, truncated bodies, 408, 429, 5xx) are tried again with growing pauses (``patience``), or after what
     ``Retry-After`` asks for. robots.txt is followed (RFC 9309) unless the manifest says otherwise.
 
     :param reject: called with ``reason, url=…`` for a page that a record is missing for.
     """
 
     def __init__(
-        self, manifest: Manifest, tally: Tally, reject: Reject, *, base_url: str = "", contact: str = ""
+        self,
+        manifest: Manifest,
+        tally: Tally,
+        reject: Reject,
+        *,
+        base_url: str = "",
+        contact: str = "",
+        patience: http.Patience = http.PATIENCE,
     ) -> None:
         self._manifest = manifest
         self._tally = tally
         self._reject = reject
-        self._base_url = base_url
+        self._patience = patience
         self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _Adapter(self._admit, base_url))
         self._session.headers["User-Agent"] = http.user_agent(manifest, contact)
         self._next_at: dict[str, float] = {}
         self._robots: dict[str, Protego | None] = {}
@@ -65,12 +75,12 @@ class ApiClient:
         :raises RequestFailed: it failed for good and is required.
         """
         url = requests.Request("GET", url, params=params).prepare().url or url
-        return self._settle(url, lambda: self._fetch(url), required)
+        return self._settle(url, lambda: self._send(url), required)
 
     def get_json(self, url: str, params: dict[str, Any] | None = None, *, required: bool = True) -> Any:
         """Like ``get``, but the JSON value in the answer. An answer that is no JSON is a failure of class ``parse``."""
         url = requests.Request("GET", url, params=params).prepare().url or url
-        return self._settle(url, lambda: _decode(url, self._fetch(url)), required)
+        return self._settle(url, lambda: _decode(url, self._send(url)), required)
 
     def close(self) -> None:
         """Close the connections."""
@@ -87,18 +97,14 @@ class ApiClient:
             self._reject(f"{error.kind}: {error.message}", url=url)
             return None
 
-    def _fetch(self, url: str) -> requests.Response:
-        self._check_robots(url)
-        return self._send(url)
-
     def _send(self, url: str) -> requests.Response:
-        for attempt in range(http.RETRIES + 1):
-            pause = http.BACKOFF_SECONDS * 2**attempt
+        for attempt in range(1, http.RETRIES + 2):
+            asked = None
             try:
                 response = self._send_once(url)
             except requests.RequestException as error:
                 failure = RequestFailed(failure_class(error), url, f"{type(error).__name__}: {error}")
-                if failure.kind == "tls":
+                if failure.kind in ("tls", "http"):
                     break
             except TooLargeError as error:
                 raise RequestFailed("too_large", url, str(error)) from error
@@ -111,16 +117,14 @@ class ApiClient:
                 if response.status_code not in http.RETRY_STATUSES:
                     break
                 asked = http.retry_after_seconds(response.headers.get("Retry-After"), time.time())
-                pause = pause if asked is None else asked
-            if attempt < http.RETRIES:
+            if attempt <= http.RETRIES:
+                pause = self._patience.pause_seconds(attempt, asked)
                 logger.info("%s: %s; once more in %.1f s", self._manifest.name, failure, pause)
                 time.sleep(pause)
         raise failure
 
     def _send_once(self, url: str) -> requests.Response:
-        self._wait_for_turn(urlsplit(url).netloc)
-        self._tally.requests += 1
-        with self._session.get(http.rebase(url, self._base_url), timeout=http.TIMEOUT_SECONDS, stream=True) as response:
+        with self._session.get(url, timeout=self._patience.timeout_seconds, stream=True) as response:
             body = bytearray()
             for block in response.iter_content(1 << 16):
                 body += block
@@ -130,6 +134,12 @@ class ApiClient:
         self._tally.responses += 1
         return response
 
+    def _admit(self, url: str) -> None:
+        """Let a request through that is about to be sent, also one that a redirect leads to."""
+        self._check_robots(url)
+        self._wait_for_turn(urlsplit(url).netloc)
+        self._tally.requests += 1
+
     def _wait_for_turn(self, host: str) -> None:
         now = time.monotonic()
         turn = max(self._next_at.get(host, 0.0), now)
@@ -138,9 +148,9 @@ class ApiClient:
             time.sleep(turn - now)
 
     def _check_robots(self, url: str) -> None:
-        if not self._manifest.obey_robots:
-            return
         parts = urlsplit(url)
+        if not self._manifest.obey_robots or parts.path == "/robots.txt":
+            return
         site = f"{parts.scheme}://{parts.netloc}"
         if site not in self._robots:
             self._robots[site] = self._read_robots(f"{site}/robots.txt")
@@ -155,6 +165,27 @@ class ApiClient:
             if error.kind in ("not_found", "blocked", "http"):  # RFC 9309, 2.3.1.3: no rules
                 return None
             raise
+
+
+class _Adapter(HTTPAdapter):
+    """Sends each request to the base URL, if there is one; the session sees the real URLs all the same."""
+
+    def __init__(self, admit: Callable[[str], None], base_url: str) -> None:
+        super().__init__()
+        self._admit = admit
+        self._base_url = base_url
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        """:raises RequestFailed: robots.txt forbids it."""
+        assert request.url is not None
+        self._admit(request.url)
+        sent = request.copy()
+        sent.url = http.rebase(request.url, self._base_url)
+        if self._base_url:
+            options["proxies"] = None  # those of the environment are for the real host
+        response = super().send(sent, *args, **options)
+        response.url, response.request = request.url, request
+        return response
 
 
 def _decode(url: str, response: requests.Response) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crawlers.runtime.errors import FleetError
+from crawlers.runtime.http import PATIENCE, Patience
 from crawlers.runtime.loading import load_parse
 from crawlers.runtime.manifest import Source
 from crawlers.runtime.progress import Progress
@@ -29,6 +30,7 @@ class Run:
 
     ``base_url``: where requests go instead of the real hosts; empty: to them. ``limit``: stop after so many records; 0: never.
     ``on_record``: called with each record as it will be published. ``origins``: by ``id(item)``, the page that it came from.
+    ``halt``: ends the crawl at once, where it doesn't end by the error that is raised.
     ``end_reason``: how Scrapy says that the spider ended. ``limited``: whether the limit cut the crawl short.
     """
 
@@ -40,8 +42,10 @@ class Run:
     base_url: str = ""
     limit: int = 0
     contact: str = ""
+    patience: Patience = PATIENCE
     on_record: Callable[[dict[str, Any]], None] | None = None
     origins: dict[int, str] = field(default_factory=dict)
+    halt: Callable[[], None] = lambda: None
     end_reason: str = ""
     limited: bool = False
 
@@ -54,10 +58,10 @@ class Run:
             self.on_record(record)
         self.progress.tick()
 
-    def fail_page(self, kind: str, url: str, message: str) -> None:
-        """Count a page that gave no record, or not all of them, and keep it in the rejects."""
+    def fail_page(self, kind: str, url: str, message: str, field: str = "") -> None:
+        """Count a page that gave no record, or not all of them, and keep it in the rejects; ``field``: where in the page."""
         self.tally.error(kind, url, message)
-        self.writer.reject(f"{kind}: {message}", url=url)
+        self.writer.reject(f"{kind}: {message}", url=url, field=field)
 
 
 def crawl(
@@ -67,6 +71,7 @@ def crawl(
     base_url: str = "",
     limit: int = 0,
     contact: str = "",
+    patience: Patience = PATIENCE,
     on_record: Callable[[dict[str, Any]], None] | None = None,
 ) -> Description:
     """Crawl ``source`` now and publish its release below ``shared_dir``; returns the published ``release.json``.
@@ -79,10 +84,11 @@ def crawl(
     with stopping() as stop, ReleaseWriter(shared_dir, source.manifest, code_version=code_version()) as writer:
         tally = Tally()
         progress = Progress(source.name, tally, writer.counts)
-        run = Run(source, writer, tally, progress, stop, base_url, limit, contact, on_record)
+        run = Run(source, writer, tally, progress, stop, base_url, limit, contact, patience, on_record)
         logger.info("%s: crawl started, release %s", source.name, writer.release)
         try:
-            _crawl_as_kind(run)
+            with stop.heeding():
+                _crawl_as_kind(run)
         finally:
             progress.close()
         counts = writer.settle()
@@ -127,9 +133,13 @@ def _run_harvester(run: Run) -> None:
     from crawlers.runtime.api import ApiClient
 
     manifest = run.source.manifest
-    client = ApiClient(manifest, run.tally, run.writer.reject, base_url=run.base_url, contact=run.contact)
+    parse = load_parse(run.source)
+    client = ApiClient(
+        manifest, run.tally, run.writer.reject, base_url=run.base_url, contact=run.contact, patience=run.patience
+    )
     try:
-        for record in load_parse(run.source)(client):
+        for record in parse(client):
+            run.stop.check()  # where the signal came, its exception may have been swallowed
             if run.limit and run.writer.counts.items >= run.limit:
                 run.limited = True
                 break

@@ -7,6 +7,8 @@ _BY_NAME = (
     # urllib3's NewConnectionError inherits from its timeout, though nothing timed out.
     ("connection", {"NewConnectionError", "ConnectionRefusedError"}),
     ("timeout", {"TimeoutError", "DownloadTimeoutError", "TCPTimedOutError", "Timeout", "UserTimeoutError"}),
+    # Too many redirects, or one that leads to no http URL: trying again is of no use.
+    ("http", {"TooManyRedirects", "InvalidURL", "InvalidSchema", "MissingSchema", "NotSupported"}),
     ("too_large", {"DownloadCancelledError", "TooLargeError"}),
     ("connection", {"ConnectError", "ConnectionError", "ConnectionRefusedError", "ConnectionLost", "ResponseFailed", "ChunkedEncodingError",
                     "DownloadConnectionRefusedError", "DownloadFailedError", "ResponseDataLossError", "HTTPError", "ContentDecodingError", "OSError"}),

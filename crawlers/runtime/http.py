@@ -1,6 +1,7 @@
 """What every request of the fleet has in common: who we are, and where it goes when a base URL is given."""
 
 import importlib.metadata
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit, urlunsplit
 
@@ -8,13 +9,26 @@ from crawlers.runtime.errors import UsageError
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.settings import PROJECT_URL
 
-TIMEOUT_SECONDS = 60
 MAX_BODY_BYTES = 256 << 20
 # How often a request is tried again after a failure that may pass, and the longest Retry-After that is waited for.
 RETRIES = 4
 RETRY_STATUSES = (408, 429, 500, 502, 503, 504, 522, 524)
 RETRY_AFTER_MAX_SECONDS = 600
-BACKOFF_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a site may stay silent, and the pause before a failed request is tried again, which doubles each time."""
+
+    timeout_seconds: float = 60.0
+    retry_pause_seconds: float = 0.5
+
+    def pause_seconds(self, attempt: int, asked: float | None = None) -> float:
+        """The pause after failed ``attempt`` (1 is the first); ``asked``: what Retry-After asks for, which wins."""
+        return self.retry_pause_seconds * 2 ** (attempt - 1) if asked is None else asked
+
+
+PATIENCE = Patience()
 
 
 def user_agent(manifest: Manifest, contact: str = "") -> str:

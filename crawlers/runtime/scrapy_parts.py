@@ -19,6 +19,7 @@ from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
 from crawlers.runtime import http
+from crawlers.runtime.errors import FleetError, PageError
 from crawlers.runtime.failures import failure_class, status_class
 
 if TYPE_CHECKING:
@@ -43,7 +44,13 @@ class ReleasePipeline:
 
     def process_item(self, item: Any) -> Any:
         """Write the item: a dict, or any type that itemadapter knows."""
-        self._run.accept(_plain(item), self._run.origins.pop(id(item), ""))
+        url = self._run.origins.pop(id(item), "")
+        try:
+            self._run.accept(_plain(item), url)
+        except FleetError:
+            # Scrapy would log it and crawl on, for hours, for nothing.
+            self._run.halt()
+            raise
         return item
 
 
@@ -77,7 +84,10 @@ class RunExtension:
         """A callback raised: the page gave no record, or not all of them."""
         url = getattr(response, "url", "") or getattr(getattr(response, "request", None), "url", "")
         error = failure.value
-        self._run.fail_page("parse", url, f"{type(error).__name__}: {error}")
+        if isinstance(error, PageError):
+            self._run.fail_page("parse", error.url, error.reason, error.field)
+        else:
+            self._run.fail_page("parse", url, f"{type(error).__name__}: {error}")
 
     def item_failed(self, item: Any, response: Response | None, failure: Failure) -> None:
         self._reject_item(item, response, f"{type(failure.value).__name__}: {failure.value}")
@@ -164,8 +174,8 @@ class PoliteRetryMiddleware(RetryMiddleware):
         return result
 
     async def _pause(self, request: Request, asked: float | None) -> None:
-        grown = http.BACKOFF_SECONDS * 2 ** (request.meta["retry_times"] - 1)
-        await asyncio.sleep(grown if asked is None else asked)
+        patience = self.crawler.fleet_run.patience  # type: ignore[attr-defined]  # it is a RunCrawler
+        await asyncio.sleep(patience.pause_seconds(request.meta["retry_times"], asked))
 
 
 class BaseUrlDownloadHandler(HTTP11DownloadHandler):

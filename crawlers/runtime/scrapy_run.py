@@ -30,10 +30,11 @@ def run_spider(run: "Run") -> None:
     from twisted.internet import reactor  # only now: CrawlerProcess installs the one that Scrapy needs
 
     # Stop at once rather than wait for what is under way: nothing of it will be published.
-    run.stop.on_stop = lambda: reactor.callFromThread(reactor.stop)  # type: ignore
+    run.stop.on_stop = run.halt = lambda: reactor.callFromThread(reactor.stop)  # type: ignore
     run.stop.check()
     process.start(install_signal_handlers=False)
     run.stop.check()
+    run.writer.settle()  # raises if the disk failed: what the spider says of its end counts for nothing then
     too_long = crawler.stats.get_value("urllength/request_ignored_count", 0) if crawler.stats else 0
     if too_long:
         run.fail_page("http", run.source.manifest.url, f"{too_long} links were longer than Scrapy's URLLENGTH_LIMIT")
@@ -76,7 +77,7 @@ def _settings(run: "Run") -> dict[str, Any]:
         "DOWNLOAD_DELAY_JITTER": 0,
         "CONCURRENT_REQUESTS_PER_DOMAIN": manifest.concurrency,
         "CONCURRENT_REQUESTS": max(16, manifest.concurrency),
-        "DOWNLOAD_TIMEOUT": http.TIMEOUT_SECONDS,
+        "DOWNLOAD_TIMEOUT": run.patience.timeout_seconds,
         "DOWNLOAD_MAXSIZE": http.MAX_BODY_BYTES,
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
         "RETRY_TIMES": http.RETRIES,
@@ -84,6 +85,7 @@ def _settings(run: "Run") -> dict[str, Any]:
         "RETRY_HTTP_CODES": list(http.RETRY_STATUSES),
         "CLOSESPIDER_ITEMCOUNT": run.limit,
         "COOKIES_ENABLED": False,
+        "HTTPPROXY_ENABLED": not run.base_url,  # a proxy of the environment is for the real hosts
         # No control ports: neither is asked for.
         "TELNETCONSOLE_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,

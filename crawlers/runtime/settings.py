@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from crawlers.runtime.errors import UsageError
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROJECT_URL = "https://github.com/crawler-fleet/crawler-fleet"
 
@@ -18,12 +20,17 @@ class RuntimeSettings:
     ``sources_dir``: the folder of the sources (``FLEET_SOURCES_DIR``).
     ``contact``: e-mail address or URL that the operators of crawled sites can turn to; it wins over
     a manifest's (``FLEET_CONTACT``). Empty: the manifest's.
+    ``timeout_seconds``: how long a site may stay silent before a request counts as failed (``FLEET_TIMEOUT_SECONDS``).
+    ``retry_pause_seconds``: the pause before a failed request is tried again; it doubles each time, and a site's Retry-After
+    wins (``FLEET_RETRY_PAUSE_SECONDS``).
     """
 
     data_dir: Path
     shared_dir: Path
     sources_dir: Path
     contact: str
+    timeout_seconds: float = 60.0
+    retry_pause_seconds: float = 0.5
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "RuntimeSettings":
@@ -33,4 +40,17 @@ class RuntimeSettings:
             shared_dir=Path(environment.get("FLEET_SHARED_DIR") or data_dir / "shared").absolute(),
             sources_dir=Path(environment.get("FLEET_SOURCES_DIR") or CHECKOUT / "crawlers" / "sources").absolute(),
             contact=environment.get("FLEET_CONTACT", "").strip(),
+            timeout_seconds=_seconds(environment, "FLEET_TIMEOUT_SECONDS", cls.timeout_seconds),
+            retry_pause_seconds=_seconds(environment, "FLEET_RETRY_PAUSE_SECONDS", cls.retry_pause_seconds),
         )
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name, "").strip()
+    try:
+        seconds = float(text) if text else default
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 3600:
+        raise UsageError(f"{name} is {text!r}: expected is a number of seconds, above 0 and up to 3600, e.g. {default}")
+    return seconds

@@ -11,13 +11,15 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stop:
-    """Whether a signal asked us to stop. ``on_stop`` is called in the main thread when one does; without it ``Interrupted`` is
-    raised there, wherever the program is. Further signals are ignored: the end is near, and clean.
+    """Whether a signal asked us to stop. Further signals are ignored: the end is near, and clean.
+
+    ``on_stop`` is called in the main thread when one does, within ``heeding`` only: elsewhere nothing may come between, say,
+    a temporary file and the note that it has to be removed.
     """
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
-        self.on_stop: Callable[[], None] = self.check
+        self.on_stop: Callable[[], None] = _nothing
 
     def check(self) -> None:
         """:raises Interrupted: we were asked to stop."""
@@ -30,6 +32,21 @@ class Stop:
         if self.signal_number is None:
             self.signal_number = number
             self.on_stop()
+
+    @contextmanager
+    def heeding(self) -> Iterator[None]:
+        """Within the block, a signal raises ``Interrupted`` in the main thread, wherever the program is, unless the block sets
+        ``on_stop`` to something else.
+
+        :raises Interrupted: we were asked to stop, before or within.
+        """
+        self.on_stop = self.check
+        try:
+            self.check()
+            yield
+        finally:
+            self.on_stop = _nothing
+        self.check()
 
     @contextmanager
     def too_late(self) -> Iterator[None]:
@@ -57,3 +74,7 @@ def stopping() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _nothing() -> None:
+    pass

@@ -45,11 +45,13 @@ class Tally:
     failed_starts: list[str] = field(default_factory=list)
     errors: dict[str, ErrorCount] = field(default_factory=dict)
 
-    def error(self, kind: str, url: str, message: str, *, page_failed: bool = True) -> None:
+    def error(self, kind: str, url: str, message: str) -> None:
         """Count an error of class ``kind`` (a key of ``ADVICE``); the first of each class is kept as the example."""
         seen = self.errors.setdefault(kind, ErrorCount(url=url, message=message[:500]))
         seen.count += 1
-        if page_failed and kind not in _HARMLESS:
+        if kind in _HARMLESS:
+            self.pages -= 1  # nor do they make room in the error budget
+        else:
             self.failed_pages += 1
         logger.warning("%s error: %s: %s", kind, url, message)
 
