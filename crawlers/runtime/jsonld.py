@@ -78,7 +78,13 @@ def extract_jsonld(page: str | parsel.Selector) -> Extraction:
             reason = f"JSON-LD block {number} can't be read: {error}; it begins {text.strip()[:80]!r}"
             faults.append(Fault(reason, text))
     nodes = {item["@id"]: item for item in tops if isinstance(item.get("@id"), str) and len(item) > 1}
-    return Extraction([_embed(item, nodes, ()) for item in tops if _types(item)], faults)
+    objects = []
+    for item in tops:
+        try:
+            objects += [_embed(item, nodes, ())] if _types(item) else []
+        except RecursionError:
+            faults.append(Fault(f"an object is nested too deeply; it begins {str(item.get('@type'))[:80]!r}", ""))
+    return Extraction(objects, faults)
 
 
 class JsonLdSpider(scrapy.Spider):
@@ -98,18 +104,18 @@ class JsonLdSpider(scrapy.Spider):
 
     def parse(self, response: Response) -> Iterator[Any]:
         """A landing page gives records; a sitemap or a listing gives requests for more pages."""
-        if re.search(self.landing_pattern, response.url):
+        sitemap = _sitemap(response)
+        if sitemap is None and re.search(self.landing_pattern, response.url):
             yield from self.parse_landing(response)
             return
-        sitemap = _sitemap(response)
         urls = [entry["loc"] for entry in sitemap if entry.get("loc")] if sitemap else _links(response)
-        follow_all = sitemap is not None and sitemap.type == "sitemapindex" and not self.listing_pattern
+        is_index = sitemap is not None and sitemap.type == "sitemapindex"
         found = 0
         for url in urls:
-            if re.search(self.landing_pattern, url):
+            if not is_index and re.search(self.landing_pattern, url):
                 found += 1
                 yield response.follow(url, self.parse_landing)
-            elif follow_all or (self.listing_pattern and re.search(self.listing_pattern, url)):
+            elif re.search(self.listing_pattern, url) if self.listing_pattern else is_index:
                 found += 1
                 yield response.follow(url, self.parse)
         if not found:
@@ -186,6 +192,8 @@ def _plain(value: Any) -> Any:
 
 def _tops(value: Any) -> Iterator[dict[str, Any]]:
     for member in listed(value):
+        if isinstance(member, list):
+            yield from _tops(member)
         if not isinstance(member, dict):
             continue
         yield from _tops(member.get("@graph", []))

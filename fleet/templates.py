@@ -1,0 +1,212 @@
+"""What ``fleet new-source`` writes: for each kind the code, and a first case after a plausible shape."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from textwrap import dedent
+from urllib.parse import urljoin, urlsplit
+
+from crawlers.runtime.cases import Exchange
+
+
+@dataclass(frozen=True)
+class Template:
+    """``code``: the source's code, given its name and URL; ``pages``: the exchanges of its first case, given its URL.
+
+    ``peculiar``: what has to be adapted in the code.
+    """
+
+    code: Callable[[str, str], str]
+    pages: Callable[[str], list[Exchange]]
+    peculiar: str
+
+
+def manifest(name: str, kind: str, url: str, contact: str, schedule: str) -> str:
+    """The text of source.toml. A JSON string is a TOML string too."""
+    parts = urlsplit(url)
+    return dedent(
+        f"""\
+        name = "{name}"
+        kind = "{kind}"
+        title = "{parts.hostname}"
+        description = "Research metadata of {parts.hostname}."
+        url = "{parts.scheme}://{parts.netloc}/"
+        license_url = "{url}"
+        contact = "{contact}"
+        maintainer = "Crawler Fleet team"
+        schedule = "{schedule}"
+        rate = 1
+        error_budget = 0.01
+        """
+    )
+
+
+def _class_name(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_")) + "Spider"
+
+
+def _scrapy_code(name: str, url: str) -> str:
+    return f'''"""{urlsplit(url).hostname}: a listing leads to its next page and to the datasets' pages."""
+
+from collections.abc import Iterator
+
+import scrapy
+from scrapy.http import HtmlResponse
+
+from crawlers.runtime.fields import filled
+
+
+class {_class_name(name)}(scrapy.Spider):
+    name = "{name}"
+    start_urls = ["{url}"]
+
+    def parse(self, response: HtmlResponse) -> Iterator[scrapy.Request]:
+        yield from response.follow_all(css="h2 a", callback=self.parse_dataset)
+        yield from response.follow_all(css="a[rel=next]", callback=self.parse)
+
+    def parse_dataset(self, response: HtmlResponse) -> Iterator[dict]:
+        record = {{
+            "_id": response.url.rstrip("/").rsplit("/", 1)[-1],
+            "@type": "Dataset",
+            "name": response.css("h1::text").get("").strip(),
+            "description": response.css("meta[name=description]::attr(content)").get(),
+            "url": response.url,
+            "datePublished": response.css("time::attr(datetime)").get(),
+            "author": [{{"@type": "Person", "name": name}} for name in response.css(".author::text").getall()],
+        }}
+        yield filled(record)
+'''
+
+
+def _scrapy_pages(url: str) -> list[Exchange]:
+    detail = urljoin(url, "/datasets/example-1")
+    listing = """\
+        <!DOCTYPE html>
+        <title>Datasets</title>
+        <h2><a href="/datasets/example-1">A first dataset</a></h2>
+        <h2><a href="/datasets/example-2">A second dataset</a></h2>
+        <a rel="next" href="?page=2">Next</a>
+        """
+    page = """\
+        <!DOCTYPE html>
+        <title>A first dataset</title>
+        <meta name="description" content="What was measured, and how.">
+        <h1>A first dataset</h1>
+        <p>By <span class="author">Erika Example</span>, <time datetime="2026-01-31">31 January 2026</time></p>
+        """
+    return [_exchange(url, listing, ".html"), _exchange(detail, page, ".html")]
+
+
+def _jsonld_code(name: str, url: str) -> str:
+    return f'''"""{urlsplit(url).hostname}: landing pages from its sitemap, each with schema.org JSON-LD."""
+
+from crawlers.runtime.jsonld import JsonLdSpider
+
+
+class {_class_name(name)}(JsonLdSpider):
+    name = "{name}"
+    start_urls = ["{_sitemap(url)}"]
+    landing_pattern = r"/datasets/"
+'''
+
+
+def _sitemap(url: str) -> str:
+    return url if ".xml" in urlsplit(url).path else urljoin(url, "/sitemap.xml")
+
+
+def _jsonld_pages(url: str) -> list[Exchange]:
+    first, second = urljoin(url, "/datasets/example-1"), urljoin(url, "/datasets/example-2")
+    sitemap = f"""\
+        <?xml version="1.0" encoding="UTF-8"?>
+        <urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">
+          <url><loc>{first}</loc></url>
+          <url><loc>{second}</loc></url>
+        </urlset>
+        """
+    page = f"""\
+        <!DOCTYPE html>
+        <title>A first dataset</title>
+        <script type="application/ld+json">
+        {{
+          "@context": "https://schema.org/",
+          "@type": "Dataset",
+          "identifier": "example-1",
+          "name": "A first dataset",
+          "description": "What was measured, and how.",
+          "url": "{first}",
+          "creator": {{"@type": "Person", "name": "Erika Example"}},
+          "datePublished": "2026-01-31"
+        }}
+        </script>
+        """
+    return [_exchange(_sitemap(url), sitemap, ".xml"), _exchange(first, page, ".html")]
+
+
+def _api_code(name: str, url: str) -> str:
+    parts = urlsplit(url)
+    return f'''"""{parts.hostname}: its API lists the datasets, page by page."""
+
+from collections.abc import Iterator
+
+from crawlers.runtime.api import ApiClient
+from crawlers.runtime.errors import PageError
+from crawlers.runtime.fields import filled
+
+DATASETS = "{url}"
+PAGE_SIZE = 100
+
+
+def parse(api: ApiClient) -> Iterator[dict]:
+    page = seen = 0
+    while True:
+        page += 1
+        answer = api.get_json(DATASETS, {{"page": page, "size": PAGE_SIZE}})
+        yield from (record(dataset) for dataset in answer["items"])
+        seen += len(answer["items"])
+        if seen >= answer["total"]:
+            return
+        if not answer["items"]:
+            raise PageError(DATASETS, f"page {{page}} is empty after {{seen}} datasets; the total is {{answer['total']}}")
+
+
+def record(dataset: dict) -> dict:
+    made = {{
+        "_id": str(dataset["id"]),
+        "@type": "Dataset",
+        "name": dataset.get("title"),
+        "description": dataset.get("description"),
+        "url": f"{parts.scheme}://{parts.netloc}/datasets/{{dataset['id']}}",
+        "datePublished": dataset.get("published"),
+        "author": [{{"@type": "Person", "name": name}} for name in dataset.get("authors", [])],
+    }}
+    return filled(made)
+'''
+
+
+def _api_pages(url: str) -> list[Exchange]:
+    answer = """\
+        {
+          "total": 2,
+          "items": [
+            {
+              "id": "example-1",
+              "title": "A first dataset",
+              "description": "What was measured, and how.",
+              "authors": ["Erika Example"],
+              "published": "2026-01-31"
+            },
+            {"id": "example-2", "title": "A second dataset", "authors": []}
+          ]
+        }
+        """
+    return [_exchange(f"{url}{'&' if urlsplit(url).query else '?'}page=1&size=100", answer, ".json")]
+
+
+def _exchange(url: str, text: str, suffix: str) -> Exchange:
+    return Exchange(url, dedent(text).encode(), suffix)
+
+
+TEMPLATES = {
+    "scrapy": Template(_scrapy_code, _scrapy_pages, "start_urls and the selectors"),
+    "jsonld": Template(_jsonld_code, _jsonld_pages, "start_urls and landing_pattern"),
+    "api": Template(_api_code, _api_pages, "DATASETS, the names of fields, and how its pages are counted"),
+}
