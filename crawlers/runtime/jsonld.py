@@ -22,7 +22,9 @@ from crawlers.runtime.fields import listed
 
 logger = logging.getLogger(__name__)
 
-_SCHEMA_ORG = re.compile(r"^(https?://(www\.)?schema\.org/|schema:|sdo:)")
+# Bioschemas extends schema.org, and is written beside it as if it were part of it.
+_SCHEMA_ORG = r"https?://(?:www\.)?(?:schema|bioschemas)\.org/(?:types/)?"
+_PREFIXES = {"schema", "sdo"}
 # What wraps the JSON inside a script element, for readers of another age: comment and CDATA marks, also commented out.
 _WRAPPING = re.compile(r"(?:(?://|/\*)?\s*(?:<!--|<!\[CDATA\[)\s*(?:\*/)?\s*)+")
 _WRAPPING_END = re.compile(r"(?:(?://|/\*)?\s*(?:-->|\]\]>)\s*(?:\*/)?\s*)+$")
@@ -73,7 +75,7 @@ def extract_jsonld(page: str | parsel.Selector) -> Extraction:
     for number, block in enumerate(blocks, start=1):
         text = "".join(block.xpath("text()").getall())
         try:
-            tops.extend(_tops(_plain(_decode(text))))
+            tops.extend(_tops(_without_prefix(_decode(text))))
         except (ValueError, RecursionError) as error:
             reason = f"JSON-LD block {number} can't be read: {error}; it begins {text.strip()[:80]!r}"
             faults.append(Fault(reason, text))
@@ -177,15 +179,24 @@ def _decode(text: str) -> Any:
         return decoder.decode(_TRAILING_COMMA.sub(lambda match: match[1] or "", text))
 
 
-def _plain(value: Any) -> Any:
-    """``value`` with schema.org's names written without prefix, in keys and in ``@type``."""
+def _without_prefix(value: Any) -> Any:
+    """``value`` with schema.org's names written plainly, in keys and in ``@type``, whatever prefix its context gives them."""
+    prefixes = set(_PREFIXES)
+    for context in listed(value.get("@context")) if isinstance(value, dict) else ():
+        terms = context.items() if isinstance(context, dict) else ()
+        prefixes |= {term for term, iri in terms if isinstance(iri, str) and re.fullmatch(_SCHEMA_ORG, iri)}
+    names = "|".join(re.escape(prefix) for prefix in sorted(prefixes - {"@vocab", "@base"}))
+    return _plain(value, re.compile(f"^(?:{_SCHEMA_ORG}|(?:{names}):)"))
+
+
+def _plain(value: Any, prefix: re.Pattern[str]) -> Any:
     if isinstance(value, list):
-        return [_plain(member) for member in value]
+        return [_plain(member, prefix) for member in value]
     if not isinstance(value, dict):
         return value
-    plain = {_SCHEMA_ORG.sub("", key): _plain(member) for key, member in value.items()}
+    plain = {prefix.sub("", key): _plain(member, prefix) for key, member in value.items()}
     if "@type" in plain:
-        types = [_SCHEMA_ORG.sub("", name) for name in listed(plain["@type"]) if isinstance(name, str)]
+        types = [prefix.sub("", name) for name in listed(plain["@type"]) if isinstance(name, str)]
         plain["@type"] = types[0] if len(types) == 1 else types
     return plain
 
