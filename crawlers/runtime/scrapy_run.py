@@ -26,10 +26,18 @@ def run_spider(run: "Run") -> None:
     process = _quiet_process(_settings(run))
     crawler = RunCrawler(spider, process.settings, init_reactor=True)
     crawler.fleet_run = run
-    process.crawl(crawler)
+    try:
+        process.crawl(crawler)
+    except Exception as error:
+        raise FleetError(
+            f"{run.source.name}: the spider failed before its first request: {type(error).__name__}: {error}. "
+            "Nothing was published. Correct the source's code."
+        ) from error
     from twisted.internet import reactor  # only now: CrawlerProcess installs the one that Scrapy needs
 
-    # Stop at once rather than wait for what is under way: nothing of it will be published.
+    # Stop at once rather than wait for what is under way: nothing of it will be published. Scrapy's own `stop`, part of the
+    # reactor's shutdown, would wait for each request in the queue of a slow site: minutes, and a container gets seconds.
+    process.stop = lambda: None  # type: ignore
     run.stop.on_stop = run.halt = lambda: reactor.callFromThread(reactor.stop)  # type: ignore
     run.stop.check()
     process.start(install_signal_handlers=False)
@@ -93,6 +101,10 @@ def _settings(run: "Run") -> dict[str, Any]:
         "DOWNLOADER_MIDDLEWARES": {
             "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
             f"{_PARTS}.PoliteRetryMiddleware": 550,
+            "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,
+            f"{_PARTS}.CountingOffsiteMiddleware": 50,
+            "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
+            f"{_PARTS}.StrictRobotsMiddleware": 100,
         },
         # Nearest to the engine: it sees each answer first, and each request as it leaves.
         "SPIDER_MIDDLEWARES": {f"{_PARTS}.FailureMiddleware": 10},
