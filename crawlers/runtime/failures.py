@@ -26,6 +26,8 @@ def failure_class(error: BaseException) -> str:
         reason = getattr(cause, "reason", None)
         cause = reason if isinstance(reason, BaseException) else cause.__cause__ or cause.__context__
     text = " ".join(texts)
+    if "AlreadyFetched" in names:
+        return "redirected"
     if "IgnoreRequest" in names:
         return "robots" if "robots.txt" in text else "offsite" if "offsite" in text else "http"
     if "certificate" in text.lower() or "SSL routines" in text:

@@ -12,7 +12,10 @@ from itemadapter import ItemAdapter
 from scrapy import Request, Spider, signals
 from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
 from scrapy.crawler import Crawler
+from scrapy.downloadermiddlewares.offsite import OffsiteMiddleware
 from scrapy.downloadermiddlewares.retry import RetryMiddleware
+from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
+from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
 from scrapy.spidermiddlewares.base import BaseSpiderMiddleware
 from scrapy.spidermiddlewares.httperror import HttpError
@@ -30,6 +33,10 @@ class RunCrawler(Crawler):
     """A crawler that knows the run that it belongs to."""
 
     fleet_run: "Run"
+
+
+class AlreadyFetched(IgnoreRequest):
+    """A redirect leads to a page that was asked for before."""
 
 
 class ReleasePipeline:
@@ -66,6 +73,7 @@ class RunExtension:
             (self.item_failed, signals.item_error),
             (self.item_dropped, signals.item_dropped),
             (self.spider_closed, signals.spider_closed),
+            (self.request_dropped, signals.request_dropped),
         ):
             crawler.signals.connect(handler, signal=signal)
 
@@ -94,6 +102,14 @@ class RunExtension:
 
     def item_dropped(self, item: Any, response: Response | None, exception: Exception) -> None:
         self._reject_item(item, response, f"dropped: {exception}")
+
+    def request_dropped(self, request: Request) -> None:
+        """The scheduler knows the request already: no matter for a link, but for a redirect its page would vanish unseen."""
+        urls = request.meta.get("redirect_urls", ())
+        if request.url in urls:
+            _fail(request, IgnoreRequest("it is redirected in a circle"))
+        elif urls:
+            _fail(request, AlreadyFetched(f"it is redirected to {request.url}, which is a page of this crawl already"))
 
     def spider_closed(self, spider: Spider, reason: str) -> None:
         self._run.end_reason = reason
@@ -156,6 +172,27 @@ class FailureMiddleware(BaseSpiderMiddleware):
         self._run.fail_page(kind, request.url, message)
 
 
+class CountingOffsiteMiddleware(OffsiteMiddleware):
+    """Scrapy's filter of other hosts, but what it filters is counted; a page that is redirected to one has failed."""
+
+    def request_scheduled(self, request: Request, spider: Spider) -> None:
+        try:
+            super().request_scheduled(request, spider)
+        except IgnoreRequest as filtered:
+            redirected = IgnoreRequest(f"it is redirected to {request.url}, whose host allowed_domains leaves out")
+            _fail(request, redirected if request.meta.get("redirect_urls") else filtered)
+            raise
+
+
+class StrictRobotsMiddleware(RobotsTxtMiddleware):
+    """Scrapy's robots.txt, but one that the server fails to give forbids all (RFC 9309, section 2.3.1.4)."""
+
+    async def _parse_robots(self, response: Response, netloc: str, request: Request) -> None:
+        if response.status >= 500:
+            response = response.replace(body=b"User-agent: *\nDisallow: /\n")
+        await super()._parse_robots(response, netloc, request)
+
+
 class PoliteRetryMiddleware(RetryMiddleware):
     """Scrapy's retries, with growing pauses between them, or the pause that ``Retry-After`` asks for."""
 
@@ -184,10 +221,17 @@ class BaseUrlDownloadHandler(HTTP11DownloadHandler):
     def __init__(self, crawler: RunCrawler) -> None:
         super().__init__(crawler)
         self._base_url = crawler.fleet_run.base_url
+        # Twisted would send a request again by itself, uncounted and at once, when a kept connection was reset.
+        self._pool.retryAutomatically = False
 
     async def download_request(self, request: Request) -> Response:
         response = await super().download_request(request.replace(url=http.rebase(request.url, self._base_url)))
         return response.replace(url=request.url)
+
+
+def _fail(request: Request, error: IgnoreRequest) -> None:
+    if request.errback:  # what FailureMiddleware gave it; robots.txt has none
+        request.errback(Failure(error))
 
 
 def _plain(item: Any) -> Any:

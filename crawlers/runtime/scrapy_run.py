@@ -4,6 +4,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from scrapy.crawler import CrawlerProcess
+from twisted.python.failure import Failure
 
 from crawlers.runtime import http
 from crawlers.runtime.errors import FleetError
@@ -26,13 +27,8 @@ def run_spider(run: "Run") -> None:
     process = _quiet_process(_settings(run))
     crawler = RunCrawler(spider, process.settings, init_reactor=True)
     crawler.fleet_run = run
-    try:
-        process.crawl(crawler)
-    except Exception as error:
-        raise FleetError(
-            f"{run.source.name}: the spider failed before its first request: {type(error).__name__}: {error}. "
-            "Nothing was published. Correct the source's code."
-        ) from error
+    failures: list[Failure] = []
+    process.crawl(crawler).addErrback(failures.append)
     from twisted.internet import reactor  # only now: CrawlerProcess installs the one that Scrapy needs
 
     # Stop at once rather than wait for what is under way: nothing of it will be published. Scrapy's own `stop`, part of the
@@ -43,14 +39,20 @@ def run_spider(run: "Run") -> None:
     process.start(install_signal_handlers=False)
     run.stop.check()
     run.writer.settle()  # raises if the disk failed: what the spider says of its end counts for nothing then
-    too_long = crawler.stats.get_value("urllength/request_ignored_count", 0) if crawler.stats else 0
-    if too_long:
+    if failures:
+        error = failures[0].value
+        raise FleetError(
+            f"{run.source.name}: the spider failed before its first request: {type(error).__name__}: {error}. "
+            "Nothing was published. Correct the source's code."
+        ) from error
+    assert crawler.stats is not None
+    if too_long := crawler.stats.get_value("urllength/request_ignored_count", 0):
         run.fail_page("http", run.source.manifest.url, f"{too_long} links were longer than Scrapy's URLLENGTH_LIMIT")
     if run.end_reason == "closespider_itemcount":
         run.limited = True
     elif run.end_reason != "finished":
         raise FleetError(
-            f"{run.source.name}: the spider did not finish, it ended as {run.end_reason or 'broken at its start'!r}. "
+            f"{run.source.name}: the spider did not finish, it ended as {run.end_reason!r}. "
             f"Nothing was published.{run.tally.describe_errors()}"
         )
 

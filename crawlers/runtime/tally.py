@@ -15,7 +15,8 @@ ADVICE = {
     "connection": "see whether the site is up, and whether a proxy or firewall stands between",
     "timeout": "the site is slow or hangs: lower the rate, or crawl at another hour",
     "tls": "the site's certificate is not valid: tell the site",
-    "robots": "robots.txt forbids it: ask the site, or set obey_robots with the reason in the description",
+    "redirected": "the link leads to a page that another link leads to as well",
+    "robots": "robots.txt forbids it, or the site fails to give it: ask the site, or set obey_robots with the reason in the description",
     "blocked": "the site refuses us (401, 403, 429): lower the rate, and get in touch with the site",
     "not_found": "the link is dead (404, 410): see whether the site has moved",
     "http": "the site answered with an unexpected status",
@@ -26,7 +27,7 @@ ADVICE = {
     "too_large": "the answer is larger than we take",
 }
 # Links that lead elsewhere are counted, but they are no failure of the crawl.
-_HARMLESS = frozenset({"offsite"})
+_HARMLESS = frozenset({"offsite", "redirected"})
 
 
 @dataclass

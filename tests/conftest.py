@@ -1,0 +1,30 @@
+"""Fixtures that tests of every kind share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crawlers.runtime.manifest import Manifest
+from tests.command import MANIFEST, Fleet
+from tests.site import Site, serve_site
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    """The manifest of a source called ``little``."""
+    return Manifest(name="little", kind="api", **MANIFEST)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    """The real command, on sources and a shared volume of the test's own."""
+    (tmp_path / "sources").mkdir()
+    return Fleet(tmp_path / "sources", tmp_path / "shared")
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A site on loopback that can misbehave."""
+    with serve_site() as site:
+        yield site
