@@ -12,6 +12,8 @@ from hub.client import HubClient
 from hub.settings import HubSettings
 from hub.status import files_of_all
 
+_WIDTH = 160  # of the table at its widest; a release string is of no use folded
+
 
 @click.command(epilog="Example: fleet status --json")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object a source.")
@@ -39,17 +41,16 @@ def status(ctx: click.Context, as_json: bool) -> None:
 def _print(sources: list[dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("source", "state", "published", "archived", "live", "last crawl"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, no_wrap=True)
     for heading in ("documents", "rejects"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for source in sources:
         crawl = source["crawl"] or {}
-        ended = f"{crawl['outcome']} {crawl['finished']}".strip() if crawl else None
+        ended = crawl.get("outcome")
         shown = [source[key] for key in ("name", "state", "published", "archived", "live")]
         cells = [*shown, ended, source["documents"], source["rejects"]]
         table.add_row(*("-" if cell is None else str(cell) for cell in cells))
-    console = Console(soft_wrap=True)
-    console.print(table, highlight=False, markup=False)
+    Console(width=_WIDTH).print(table, highlight=False, markup=False)
     for source in sources:
         reasons = [source["fault"]]
         reasons += [

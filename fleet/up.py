@@ -12,7 +12,7 @@ from typing import Any
 import click
 from filelock import FileLock, Timeout
 
-from crawlers.runtime.errors import FleetError, Interrupted, LockedError, UnreachableError
+from crawlers.runtime.errors import FleetError, LockedError, UnreachableError
 from crawlers.runtime.manifest import find_source
 from crawlers.runtime.release import release_folder
 from hub.client import HubClient
@@ -37,11 +37,14 @@ def up() -> None:
     """
     settings = HubSettings.from_environment()
     settings.runtime.data_dir.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)  # also SIGINT: a shell has its background jobs ignore it
     lock = FileLock(settings.runtime.data_dir / "up.lock")
     try:
         with lock.acquire(timeout=0):
             _run(settings)
+    except KeyboardInterrupt:
+        click.echo("Stopped, with everything that was started.")
     except Timeout as error:
         raise LockedError(
             f"`fleet up` runs already on {settings.runtime.data_dir}: stop it, or set FLEET_DATA_DIR to another folder (and "
@@ -67,9 +70,8 @@ def _run(settings: HubSettings) -> None:
             f"  Data in   {settings.runtime.data_dir}\n"
             "  Stop with Ctrl-C; the next start goes on with this data\n"
         )
-        raise FleetError(f"the hub ended with {hub.wait()}: {_last_line(settings, 'hub')}")
-    except KeyboardInterrupt:
-        raise Interrupted(signal.SIGINT, "stopped") from None
+        hub.wait()
+        _check_hub(hub, settings)
     finally:
         for process in reversed(started):
             _stop(process)
@@ -147,7 +149,7 @@ def _wait_until_live(hub: subprocess.Popen[bytes], client: HubClient, settings: 
 def _check_hub(hub: subprocess.Popen[bytes], settings: HubSettings) -> None:
     if hub.poll() is None:
         return
-    error = FleetError(_last_line(settings, "hub"))
+    error = FleetError(f"the hub ended: {_last_line(settings, 'hub')}")
     error.exit_code = hub.returncode if hub.returncode > 0 else error.exit_code
     raise error
 
@@ -158,5 +160,5 @@ def _last_line(settings: HubSettings, command: str) -> str:
     return last.removeprefix("fleet: ")
 
 
-def _interrupt(number: int, _frame: object) -> None:
-    raise Interrupted(number, "stopped")
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -110,6 +110,7 @@ class EmbeddedDatabase:
     def _make_user(self) -> None:
         """Make the user and its password, while the database asks for none: on a port nobody knows, before it holds data."""
         password = secrets.token_urlsafe(24)
+        client: MongoClient
         try:
             with MongoClient(f"mongodb://127.0.0.1:{self._started_port}", serverSelectionTimeoutMS=10_000) as client:
                 try:

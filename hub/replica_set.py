@@ -33,6 +33,7 @@ def initiate(uri: str) -> None:
         name = parsed["options"].get("replicaSet")
         if name and len(parsed["nodelist"]) == 1:
             _initiate(uri, name, parsed["nodelist"][0])
+        client: MongoClient
         with MongoClient(uri, serverSelectionTimeoutMS=int(_PRIMARY_SECONDS * 1000)) as client:
             client.admin.command("ping")
     except (InvalidURI, ConfigurationError, ValueError) as error:
@@ -45,6 +46,7 @@ def initiate(uri: str) -> None:
 
 
 def _initiate(uri: str, name: str, host: tuple[str, int]) -> None:
+    client: MongoClient
     with MongoClient(
         uri, directConnection=True, replicaSet=None, serverSelectionTimeoutMS=int(_PRIMARY_SECONDS * 1000)
     ) as client:

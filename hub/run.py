@@ -70,6 +70,7 @@ def _quieten_sdk() -> None:
     """The SDK logs all that it does, at DEBUG and INFO, much of it to the root logger: unless asked for, only its warnings."""
     if logging.getLogger().level <= logging.DEBUG:
         return
+    logging.getLogger("tornado.access").setLevel(logging.WARNING)
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.INFO)
         handler.addFilter(

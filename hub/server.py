@@ -10,14 +10,13 @@ import tornado.httpserver
 from biothings.hub import HubServer, config
 from biothings.hub.api.handlers.base import GenericHandler
 from biothings.hub.dataload.source import SourceManager
-from biothings.utils.hub_db import get_src_dump
-from biothings.utils.mongo import get_hub_db_conn
+from biothings.utils.loggers import WSLogHandler
 
 from crawlers.runtime.errors import UsageError
 from hub.api.guard import Guard, GuardedApplication
 from hub.api.handlers import ActionHandler, IndexHandler, StatusHandler
+from hub.books import open_books
 from hub.dataload.intake import Intake
-from hub.dataload.live import LiveBook
 from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes
 from hub.jobs import FleetJobManager, listening_sockets
 from hub.settings import HubSettings
@@ -44,9 +43,6 @@ class FleetHubServer(HubServer):
         self.sources: list[SourceClasses]
         self.faults: list[SourceFault]
         self.sources, self.faults = find_source_classes(settings.runtime.sources_dir, settings.hub_sources_dir)
-        self.book = LiveBook(
-            get_hub_db_conn()[config.DATA_HUB_DB_DATABASE], get_hub_db_conn()[config.DATA_SRC_DATABASE]
-        )
         self.intake: Intake
         self._intake_task: asyncio.Task[None] | None = None
 
@@ -65,8 +61,19 @@ class FleetHubServer(HubServer):
 
     def configure_api_endpoints(self) -> None:
         super().configure_api_endpoints()
-        self.api_endpoints = {name: ends for name, ends in self.api_endpoints.items() if name in ENDPOINTS}
+        for name in set(self.api_endpoints) - ENDPOINTS:
+            del self.api_endpoints[name]
         self.api_endpoints["source"] = [end for end in self.api_endpoints["source"] if end["name"] == "source_info"]
+
+    def configure_ws_feature(self) -> None:
+        super().configure_ws_feature()
+        # The websocket tells of changes in the hub's books. The log doesn't go there: it is not for whoever may look at sources,
+        # and the SDK switches all logging off for each line that it sends.
+        self.ws_listeners.remove(self.log_listener)
+        root = logging.getLogger()
+        for handler in [it for it in root.handlers if isinstance(it, WSLogHandler)]:
+            root.removeHandler(handler)
+        self.db_listener.socket = SimpleNamespace(publish=lambda event: None)  # until the first client connects
 
     def start_web_api_server(self) -> None:
         own = {"server": self}
@@ -97,7 +104,7 @@ class FleetHubServer(HubServer):
         names = [classes.source.name for classes in self.sources]
         for fault in self.faults:
             logger.error("the source %s is left out: %s", fault.name, fault.reason)
-        self.intake = Intake(self.settings, names, self.book, {"dump": self._dump, "upload": self._upload})
+        self.intake = Intake(self.settings, names, open_books(), {"dump": self._dump, "upload": self._upload})
         self._intake_task = self.managers["job_manager"].loop.create_task(self.intake.run())
         logger.info("the hub listens on %s; sources: %s", self.settings.url, ", ".join(names) or "none")
 
@@ -111,12 +118,13 @@ class FleetHubServer(HubServer):
 
     def status(self) -> bytes:
         """The status of all sources, as JSON."""
-        entries = {entry["_id"]: entry for entry in get_src_dump().find()}
+        books = open_books()
+        entries = books.find_all()
         found = [
             complete_status(
                 self.settings,
                 status_of_files(self.settings, name),
-                self.book.find(name),
+                books.live.find(name),
                 entries.get(name, {}),
                 self.intake.under_way(name),
             )

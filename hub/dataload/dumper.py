@@ -11,6 +11,7 @@ from biothings.hub.dataload.dumper import BaseDumper
 
 from crawlers.runtime.errors import FleetError, ReleaseError
 from crawlers.runtime.release import release_folder
+from hub.books import announce, open_books
 from hub.dataload.archive import Archived, find_archived, take_up
 from hub.settings import HubSettings
 
@@ -46,31 +47,30 @@ class FileSystemDumper(BaseDumper):
             except (ReleaseError, OSError) as error:
                 reason = str(error) if isinstance(error, ReleaseError) else f"{self.published}: {error}"
                 logger.error("%s: nothing was taken up: %s", self.src_name, reason)
-                await asyncio.to_thread(self.register, find_archived(archive), "failed", reason)
+                await self._register(find_archived(archive), "failed", reason)
                 raise FleetError(reason) from error
             if archived:
                 logger.info("%s: release %s is archived in %s", self.src_name, archived.release, archived.folder)
-            await asyncio.to_thread(self.register, archived or find_archived(archive), "success")
+            await self._register(archived or find_archived(archive), "success")
             return archived
 
-    def register(self, archived: Archived | None, status: str, reason: str | None = None) -> None:
-        """Tell ``src_dump`` how the last dump ended; nothing is written where that is known already."""
-        download = self.src_dump.find_one({"_id": self.src_name}) or {}
-        known = download.get("download") or {}
+    async def _register(self, archived: Archived | None, status: str, reason: str | None = None) -> None:
+        """Note how the dump ended; nothing is written where that is known already."""
+        books = open_books()
+        known = (await asyncio.to_thread(books.find, self.src_name)).get("download") or {}
         release = archived.release.text if archived else None
         if (release, status, reason) == (known.get("release"), known.get("status"), known.get("err")):
             return
-        if status == "success" and archived is None and not known:
-            return
+        if archived is None and not known and status == "success":
+            return  # not crawled yet
         now = datetime.now(UTC)
         entry = {
             "release": release,
             "data_folder": str(archived.folder) if archived else None,
-            "logfile": self.logfile,
             "started_at": now,
             "status": status,
             "err": reason,
             "last_success": now if status == "success" else known.get("last_success"),
         }
-        # Only this key: an upload may be writing its own into the same document.
-        self.src_dump.update_one({"_id": self.src_name}, {"$set": {"download": entry}}, upsert=True)
+        await asyncio.to_thread(books.note_dump, self.src_name, entry)
+        announce(self.src_name)

@@ -7,26 +7,29 @@ So it needs no queue that a crash could lose: an upload that was cut off is simp
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pymongo.errors import PyMongoError
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import FileClosedEvent, FileCreatedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from crawlers.runtime.errors import FleetError
 from crawlers.runtime.release import RELEASE, release_folder
+from hub.books import Books
 from hub.dataload.archive import Archived, find_archived
-from hub.dataload.live import LiveBook, LiveRelease
+from hub.dataload.live import LiveRelease
 from hub.dataload.upload import DatabaseError
 from hub.settings import HubSettings
 
 logger = logging.getLogger(__name__)
 _RETRY_SECONDS = 3600.0
+# Not every write: crawlers write all the time.
+_EVENTS: list[type[FileSystemEvent]] = [FileMovedEvent, FileCreatedEvent, FileClosedEvent]
 
-Action = Callable[..., Awaitable[Any]]
+Action = Callable[..., Coroutine[Any, Any, Any]]
 
 
 @dataclass
@@ -45,9 +48,9 @@ class _Known:
 class Intake:
     """``actions``: ``dump`` and ``upload``, each a coroutine function of a source's name."""
 
-    def __init__(self, settings: HubSettings, sources: list[str], book: LiveBook, actions: dict[str, Action]) -> None:
+    def __init__(self, settings: HubSettings, sources: list[str], books: Books, actions: dict[str, Action]) -> None:
         self._settings = settings
-        self._book = book
+        self._books = books
         self._actions = actions
         self._known = {name: _Known() for name in sources}
         self._wake = asyncio.Event()
@@ -128,7 +131,14 @@ class Intake:
         return seen, find_archived(self._settings.archive_dir / name)
 
     def _read_live(self, name: str) -> LiveRelease | None:
-        return self._book.find(name)
+        live = self._books.live.find(name)
+        if live and not self._books.is_whole(name, live.documents):
+            logger.warning(
+                "%s: the live collection is not what was loaded as %s: it is loaded again", name, live.release
+            )
+            self._books.live.forget(name)
+            return None
+        return live
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the file system tell of releases. Where it can't (NFS, SMB, too many watches) there is still the poll."""
@@ -136,7 +146,8 @@ class Intake:
         try:
             shared_dir.mkdir(parents=True, exist_ok=True)
             observer = Observer()
-            observer.schedule(_ReleaseHandler(loop, self._wake), str(shared_dir), recursive=True)
+            handler = _ReleaseHandler(loop, self._wake)
+            observer.schedule(handler, str(shared_dir), recursive=True, event_filter=_EVENTS)
             observer.daemon = True
             observer.start()
             self._observer = observer
@@ -154,8 +165,5 @@ class _ReleaseHandler(FileSystemEventHandler):
         self._wake = wake
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in ("moved", "created", "closed") and RELEASE in (
-            Path(str(event.dest_path)).name,
-            Path(str(event.src_path)).name,
-        ):
+        if RELEASE in (Path(str(event.dest_path)).name, Path(str(event.src_path)).name):
             self._loop.call_soon_threadsafe(self._wake.set)

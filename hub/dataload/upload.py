@@ -43,6 +43,7 @@ def upload(order: UploadOrder) -> LiveRelease | FleetError:
     Errors that a person can act on are returned, not raised: the hub's job manager writes a traceback for what is raised.
     On any of them the live collection stays as it was.
     """
+    client: MongoClient
     try:
         with MongoClient(order.uri, tz_aware=True) as client:
             return _upload(order, client)

@@ -13,9 +13,10 @@ from biothings.hub import config
 from biothings.hub.dataload.uploader import BaseSourceUploader
 
 from crawlers.runtime.errors import FleetError
+from hub.books import announce, open_books
 from hub.dataload.archive import Archived, find_archived
-from hub.dataload.live import LiveBook, LiveRelease
-from hub.dataload.upload import UploadOrder, upload
+from hub.dataload.live import LiveRelease
+from hub.dataload.upload import DatabaseError, UploadOrder, upload
 from hub.settings import HubSettings
 
 logger = logging.getLogger(__name__)
@@ -45,50 +46,54 @@ class SourceUploader(BaseSourceUploader):
 
         :raises FleetError: it was refused, or the upload failed; registered with the reason.
         """
-        async with self._locks[self.name]:
+        async with self._locks[str(self.name)]:
             archived = find_archived(HubSettings.from_environment().archive_dir / self.main_source)
             if archived is None:
                 raise FleetError(f"{self.name}: nothing is archived yet: crawl it with `fleet crawl {self.name}`")
-            live = await asyncio.to_thread(self.live_book().find, self.name)
+            live = await asyncio.to_thread(open_books().live.find, str(self.name))
             if live and live.release == archived.release.text and not force:
                 return None
             return await self._load(archived, job_manager)
 
     async def _load(self, archived: Archived, job_manager: Any) -> LiveRelease:
         started = time.monotonic()
-        self._register(archived, "uploading", pid=os.getpid(), started_at=datetime.now(UTC))
+        await self._register(archived, "uploading", pid=os.getpid(), started_at=datetime.now(UTC))
         try:
             job = await job_manager.defer_to_process(self.get_pinfo(), partial(upload, self._order(archived)))
-            outcome = await job
-            if isinstance(outcome, FleetError):
-                raise outcome
-            await asyncio.to_thread(self.update_master)
+            live = await job
+            if isinstance(live, FleetError):
+                raise live
         except Exception as error:
             reason = str(error) or repr(error)
             logger.error("%s: release %s did not go live: %s", self.name, archived.release, reason)
-            self._register(archived, "failed", err=reason, seconds=time.monotonic() - started)
-            raise error if isinstance(error, FleetError) else FleetError(f"{self.name}: {reason}") from error
-        self._register(
-            archived,
-            "success",
-            count=outcome.documents,
-            rejects=outcome.rejects,
-            err=None,
-            seconds=time.monotonic() - started,
-            last_success=datetime.now(UTC),
-        )
+            await self._register(archived, "failed", err=reason, seconds=time.monotonic() - started)
+            raise error if isinstance(error, FleetError) else DatabaseError(f"{self.name}: {reason}") from error
+        seconds = time.monotonic() - started
+        told = {"count": live.documents, "rejects": live.rejects, "err": None, "last_success": datetime.now(UTC)}
+        await self._register(archived, "success", seconds=seconds, **told)
+        await asyncio.to_thread(open_books().note_master, str(self.name), self.generate_doc_src_master())
         logger.info(
             "%s: release %s is live: %d documents, %d rejects, %.1f seconds",
             self.name,
             archived.release,
-            outcome.documents,
-            outcome.rejects,
-            time.monotonic() - started,
+            live.documents,
+            live.rejects,
+            seconds,
         )
-        return outcome
+        return live
 
-    def live_book(self) -> LiveBook:
-        return LiveBook(self.src_dump.database, self.db)
+    def generate_doc_src_master(self) -> dict[str, Any]:
+        """What the SDK keeps of a source: its name, its mapping if it has one, its licence. Unlike the SDK's, runs no git."""
+        mapping = self.get_mapping()
+        metadata = getattr(self, "__metadata__", {})
+        now = datetime.now(UTC)
+        return {
+            "_id": self.name,
+            "name": self.name,
+            "timestamp": now,
+            **({"mapping": mapping} if mapping else {}),
+            **metadata,
+        }
 
     def _order(self, archived: Archived) -> UploadOrder:
         own_transform = type(self).transform is not SourceUploader.transform
@@ -103,17 +108,16 @@ class SourceUploader(BaseSourceUploader):
             transform=self.transform if own_transform else None,
         )
 
-    def _register(self, archived: Archived, status: str, seconds: float | None = None, **extra: Any) -> None:
-        """Tell ``src_dump`` how the upload goes, in the SDK's form; what is not named stays as it was."""
+    async def _register(self, archived: Archived, status: str, seconds: float | None = None, **extra: Any) -> None:
+        """Note how the upload goes, in the SDK's form; what is not named stays as it was."""
         told = {
             "status": status,
             "step": self.name,
             "release": archived.release.text,
             "data_folder": str(archived.folder),
-            "logfile": self.logfile,
             **extra,
         }
         if seconds is not None:
             told |= {"time": f"{seconds:.1f}s", "time_in_s": round(seconds)}
-        changes = {f"upload.jobs.{self.name}.{key}": value for key, value in told.items()}
-        self.src_dump.update_one({"_id": self.main_source}, {"$set": changes}, upsert=True)
+        await asyncio.to_thread(open_books().note_upload, str(self.name), told)
+        announce(str(self.name))
