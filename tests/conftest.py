@@ -1,5 +1,6 @@
 """Fixtures that tests of every kind share."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,14 @@ import pytest
 from crawlers.runtime.manifest import Manifest
 from tests.command import MANIFEST, Fleet
 from tests.site import Site, serve_site
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out the long tests unless they are asked for."""
+    if not os.environ.get("FLEET_SOAK"):
+        for item in items:
+            if item.get_closest_marker("soak"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes: `make soak` runs it"))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from crawlers.runtime.errors import FleetError
+from crawlers.runtime.errors import FleetError, PageError
 from crawlers.runtime.http import PATIENCE, Patience
 from crawlers.runtime.loading import load_parse
 from crawlers.runtime.manifest import Source
@@ -130,7 +130,7 @@ def _crawl_as_kind(run: Run) -> None:
 
 
 def _run_harvester(run: Run) -> None:
-    from crawlers.runtime.api import ApiClient
+    from crawlers.runtime.api import ApiClient, RequestFailed
 
     manifest = run.source.manifest
     parse = load_parse(run.source)
@@ -144,8 +144,10 @@ def _run_harvester(run: Run) -> None:
                 run.limited = True
                 break
             run.accept(record)
-    except FleetError as error:
+    except (RequestFailed, PageError) as error:
         raise FleetError(f"{manifest.name}: {error}. Nothing was published.{run.tally.describe_errors()}") from error
+    except FleetError:
+        raise
     except Exception as error:
         raise FleetError(
             f"{manifest.name}: the harvester failed after {run.writer.counts.items} records: {type(error).__name__}: {error}. "
