@@ -75,6 +75,10 @@ def replay(answers: Mapping[str, Answer]) -> Iterator[Replay]:
     by_path = {_key(url): answer for url, answer in answers.items()}
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = (
+            "HTTP/1.1"  # 1.0 ends each connection without saying so, and Twisted takes it for one to keep
+        )
+
         def do_GET(self) -> None:
             running.requests[self.path] += 1
             missing = answer(f"Nothing was recorded for {self.path}\n", "text/plain", 404)
@@ -89,7 +93,7 @@ def replay(answers: Mapping[str, Answer]) -> Iterator[Replay]:
         def log_message(self, format: str, *args: object) -> None:
             """Nothing: the test says what it asked for."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     running = Replay(f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -99,6 +103,10 @@ def replay(answers: Mapping[str, Answer]) -> Iterator[Replay]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # crawls open dozens of connections at once; of more than these, the system drops some
 
 
 def _key(url: str) -> tuple[str, tuple[tuple[str, str], ...]]:

@@ -213,6 +213,9 @@ def _detail(dataset: dict) -> str:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    # 1.0 ends each connection without saying so; Twisted takes it for one to keep, and now and then a request fails.
+    protocol_version = "HTTP/1.1"
+
     def do_GET(self) -> None:
         if self.path == "/robots.txt":
             self._answer(200, "text/plain", "User-agent: *\nDisallow: /admin/\n")
