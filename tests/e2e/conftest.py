@@ -1,0 +1,76 @@
+"""The fleet that the compose tests look at: the hub, its database, and two crawlers of the demonstration site.
+
+``demo`` is crawled each minute; ``slow`` asks its site for a page in ten seconds, on a shared volume of its own, so that a crawl
+is always under way. The sources of real sites are left alone.
+"""
+
+import os
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.compose import CHECKOUT, Compose
+
+OVERRIDE = """\
+services:
+  demo:
+    environment: {{ FLEET_SCHEDULE: "* * * * *" }}
+  slow:
+    extends: {{ file: {checkout}/crawlers/images/services.yml, service: scrapy }}
+    build: {{ args: {{ SOURCE: demo }} }}
+    volumes:
+      - {folder}/slow:/shared-volume
+      - {folder}/slow.toml:/app/crawlers/sources/demo/source.toml:ro
+"""
+
+
+def why_no_engine() -> str | None:
+    """Why the compose tests can't run here; None where they can."""
+    for command in (["docker", "info"], ["docker", "compose", "version"]):
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+        except FileNotFoundError:
+            return "there is no `docker` command on this machine"
+        except subprocess.SubprocessError as error:
+            said = str(getattr(error, "stderr", None) or error).strip().splitlines()[-1]
+            return f"`{' '.join(command)}` does not answer: {said}"
+    return None
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the shared volumes lie: ``shared``, and ``slow`` for the slow crawler."""
+    folder = tmp_path_factory.mktemp("e2e")
+    (folder / "shared").mkdir()
+    (folder / "slow").mkdir()
+    (folder / "slow").chmod(0o777)
+    manifest = (CHECKOUT / "crawlers/sources/demo/source.toml").read_text()
+    slow = re.sub(r"(?m)^(rate|concurrency) = .*\n", "", manifest) + "rate = 0.1\nconcurrency = 1\n"
+    (folder / "slow.toml").write_text(slow)
+    (folder / "slow.toml").chmod(0o644)
+    (folder / "override.yml").write_text(OVERRIDE.format(checkout=CHECKOUT, folder=folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def compose(folder: Path, request: pytest.FixtureRequest) -> Iterator[Compose]:
+    """The fleet, started from nothing."""
+    reason = why_no_engine()
+    if reason:
+        pytest.skip(reason)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = {"FLEET_VOLUME": str(folder / "shared"), "FLEET_HUB_PORT": str(port)}
+    compose = Compose(f"fleet-e2e-{os.getpid()}", folder / "override.yml", settings)
+    try:
+        compose.up("hub", "demo", "slow")
+        yield compose
+    finally:
+        if request.session.testsfailed or not request.session.testscollected:
+            print(compose.run("logs", "--no-color", "--timestamps").stdout)
+        compose.remove(folder)

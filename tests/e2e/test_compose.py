@@ -1,0 +1,160 @@
+"""The fleet in containers: what its README promises of it."""
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.compose import Compose, checked, wait_for
+
+pytestmark = pytest.mark.timeout(1200)
+
+CRAWLERS_GROUP = 454
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], 27017), timeout=5).close()
+except OSError as error:
+    sys.exit(f"not reached: {error!r}")
+"""
+
+
+def test_a_crawl_at_the_start_is_live_in_the_database(compose: Compose) -> None:
+    status = wait_for("the release to be live", lambda: s if (s := compose.status("demo"))["live"] else None)
+    assert status["documents"] == 200
+    assert status["rejects"] == 0
+
+
+def test_a_published_release_and_its_archived_one_are_the_same_file(compose: Compose, folder: Path) -> None:
+    published = folder / "shared/demo_crawled"
+
+    def archived() -> Path | None:
+        release = (published / "release.txt").read_text().strip()
+        found = folder / "shared/archive/demo" / release / "data.ndjson"
+        return found if found.exists() and compose.status("demo")["live"] == release else None
+
+    def links() -> tuple[int, int, int, int] | None:
+        """Unless a crawl published in between."""
+        found = wait_for("the latest release to be archived and live", archived)
+        ours, theirs = (published / "data.ndjson").stat(), found.stat()
+        unchanged = archived() == found
+        return (ours.st_ino, theirs.st_ino, ours.st_nlink, theirs.st_nlink) if unchanged else None
+
+    ours, theirs, *counts = wait_for("a release between two crawls", links)
+    assert ours == theirs
+    assert counts == [2, 2]
+
+
+def test_what_cron_starts_is_seen_in_the_container_s_log(compose: Compose) -> None:
+    def after_the_first() -> str:
+        return compose.logs("demo").partition("first crawl ended with code 0")[2]
+
+    wait_for(
+        "cron to start a crawl that publishes",
+        lambda: "crawl started" in (log := after_the_first()) and "published" in log,
+    )
+
+
+@pytest.mark.parametrize("service", ["demo", "slow"])
+def test_only_init_and_cron_run_as_root(compose: Compose, service: str) -> None:
+    def during_a_crawl() -> list[tuple[int, str]] | None:
+        processes = compose.processes(service)
+        return processes if any("fleet crawl demo" in args for _, args in processes) else None
+
+    processes = wait_for("a crawl to be seen", during_a_crawl)
+    assert {args.split()[0].lower() for uid, args in processes if uid == 0} == {"tini", "cron"}
+    assert {uid for uid, _ in processes} == {0, CRAWLERS_GROUP}
+
+
+def test_the_hub_and_its_database_do_not_run_as_root(compose: Compose) -> None:
+    assert {uid for uid, _ in compose.processes("hub")} == {CRAWLERS_GROUP}
+    assert {uid for uid, _ in compose.processes("mongodb")} == {999}
+
+
+def test_a_crawler_can_not_reach_the_database(compose: Compose) -> None:
+    networks = compose.inspect("mongodb")["NetworkSettings"]["Networks"]
+    addresses = ["mongodb", *(network["IPAddress"] for network in networks.values())]
+    for address in addresses:
+        assert compose.execute("hub", "python", "-c", CONNECT, address).returncode == 0
+        refused = compose.execute("demo", "python", "-c", CONNECT, address)
+        assert refused.returncode == 1
+        assert "not reached" in refused.stderr
+
+
+def test_only_the_hub_s_api_is_published_and_on_loopback(compose: Compose) -> None:
+    published = {
+        service: {port: where for port, where in compose.inspect(service)["NetworkSettings"]["Ports"].items() if where}
+        for service in ("hub", "mongodb", "demo")
+    }
+    assert published["mongodb"] == published["demo"] == {}
+    assert [entry["HostIp"] for entry in published["hub"].pop("7080/tcp")] == ["127.0.0.1"]
+    assert published["hub"] == {}
+
+
+@pytest.mark.parametrize("path", ["/", "/fleet/status", "/status", "/sources", "/logs/", "/ws/info"])
+def test_the_hub_tells_nothing_without_login(compose: Compose, path: str) -> None:
+    port = compose.inspect("hub")["NetworkSettings"]["Ports"]["7080/tcp"][0]["HostPort"]
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30)
+    with refused.value as answer:
+        assert answer.code == 401
+
+
+@pytest.mark.parametrize("service", ["demo", "hub"])
+def test_an_image_holds_no_compiler_and_can_not_be_written_to(compose: Compose, service: str) -> None:
+    found = compose.execute(
+        service, "sh", "-c", "for name in cc gcc g++ clang make ld as; do command -v $name; done; true"
+    )
+    assert checked(found) == ""
+    written = compose.execute(
+        service,
+        "sh",
+        "-c",
+        "for folder in / /app /etc /usr /var /var/tmp; do touch $folder/x && echo $folder; done; true",
+    )
+    assert checked(written) == ""
+    assert written.stderr.count("Read-only file system") == 6
+
+
+def test_a_second_crawler_of_the_same_source_is_refused_by_the_lock(compose: Compose, folder: Path) -> None:
+    wait_for("the slow crawl to be under way", lambda: list((folder / "slow").glob("demo_crawled/.data.ndjson*.tmp")))
+    in_the_container = compose.execute("slow", "scripts/run-spider.sh")
+    in_another = compose.run("run", "--rm", "--no-deps", "-T", "slow", "scripts/run-spider.sh")
+    for refused in (in_the_container, in_another):
+        assert refused.returncode == 3
+        assert "another crawl of this source is under way" in refused.stderr
+
+
+def test_docker_stop_ends_a_crawl_that_is_under_way_and_leaves_nothing(compose: Compose, folder: Path) -> None:
+    wait_for("the slow crawl to be under way", lambda: list((folder / "slow").glob("demo_crawled/.data.ndjson*.tmp")))
+    checked(compose.run("stop", "slow"))
+    state = compose.inspect("slow")["State"]
+    assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
+    assert "stopped by SIGTERM: nothing was published" in compose.logs("slow")
+    assert [path.name for path in (folder / "slow/demo_crawled").iterdir() if path.name != ".lock"] == []
+
+
+def test_a_container_whose_cron_ended_is_restarted(compose: Compose) -> None:
+    checked(compose.execute("demo", "sh", "-c", "kill -KILL $(cat /run/crond.pid)"))
+    wait_for("the container to be restarted", lambda: compose.inspect("demo")["RestartCount"] == 1)
+    wait_for("it to be healthy again", lambda: compose.inspect("demo")["State"]["Health"]["Status"] == "healthy")
+    assert "cron ended with code -9" in compose.logs("demo")
+
+
+def test_a_second_start_goes_on_with_the_data_of_the_first(compose: Compose) -> None:
+    checked(compose.run("down", timeout=180))
+    compose.up("hub", "mongodb")
+    assert compose.status("demo")["documents"] == 200
+
+
+@pytest.mark.parametrize("source", ["dryad", "pangaea"])
+def test_the_image_of_each_other_kind_runs_its_source(compose: Compose, source: str) -> None:
+    checked(compose.run("build", source, timeout=900))
+    listed = checked(compose.run("run", "--rm", "--no-deps", "-T", source, "fleet", "sources", "--json"))
+    assert [manifest["name"] for manifest in json.loads(listed)["sources"]] == [source]
+    nowhere = ("scripts/run-spider.sh", source, "--base-url", "http://127.0.0.1:9")
+    crawled = compose.run("run", "--rm", "--no-deps", "-T", "-e", "FLEET_RETRY_PAUSE_SECONDS=0.01", source, *nowhere)
+    assert crawled.returncode == 1
+    assert "Nothing was published" in crawled.stderr
