@@ -1,9 +1,13 @@
-"""The demonstration site, served on loopback: 200 datasets, the same ones every time."""
+"""The demonstration site, served on loopback: 200 datasets, the same ones every time.
 
+``python crawlers/sources/demo/site.py [PORT]`` serves it to a browser.
+"""
+
+import contextlib
 import random
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import cache
 from html import escape
@@ -116,10 +120,10 @@ nav.pager {{ display: flex; justify-content: space-between; margin: 1.5rem 0 }}
 """
 
 
-@contextmanager
-def serve() -> Iterator[str]:
-    """Serve the site on a free loopback port; gives its base URL."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+@contextlib.contextmanager
+def serve(port: int = 0) -> Iterator[str]:
+    """Serve the site on a loopback port, by default a free one; gives its base URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
@@ -234,3 +238,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: the crawl's own log says what was asked for."""
+
+
+if __name__ == "__main__":
+    with serve(int(sys.argv[1]) if len(sys.argv) > 1 else 0) as address, contextlib.suppress(KeyboardInterrupt):
+        print(f"The demonstration site is at {address}/datasets — Ctrl-C ends it.", flush=True)
+        threading.Event().wait()
