@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from crawlers.runtime.errors import ReleaseError
 from crawlers.runtime.release import (
     DATA,
+    DESCRIPTION,
     PUBLISH_ORDER,
     RELEASE,
     Release,
@@ -30,6 +32,7 @@ from crawlers.runtime.release import (
 _STAGING = ".staging-"
 _ATTEMPTS = 5
 _RELEASE_MAX_BYTES = 64
+_DESCRIPTION_MAX_BYTES = 1024 * 1024
 # linkat(2): another file system, none that has hard links, too many links, fs.protected_hardlinks.
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}
 _WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
@@ -88,23 +91,27 @@ def take_up(published: Path, archive: Path, settle_seconds: float = 1.0) -> Arch
         crawler isn't just between its two renames.
     :raises ReleaseError: what is published can't be taken up; says why. Nothing is left behind in the archive.
     """
-    for _ in range(_ATTEMPTS):
-        with _open_folder(published) as folder:
-            if folder is None:
-                return None
-            release = _read_release(published, folder)
-            if release is None:
-                return None
-            try:
-                if _is_later(published, folder, release, find_archived(archive)):
-                    return _archive(published, folder, release, archive, settle_seconds)
-                return None
-            except _PublishedMeanwhile:
-                continue
-            except _Torn:
-                time.sleep(settle_seconds)
-                if _read_release(published, folder) == release:
-                    raise
+    try:
+        for _ in range(_ATTEMPTS):
+            with _open_folder(published) as folder:
+                release = None if folder is None else _read_release(published, folder)
+                if folder is None or release is None:
+                    return None
+                try:
+                    if _is_later(published, folder, release, find_archived(archive)):
+                        return _archive(published, folder, release, archive, settle_seconds)
+                    return None
+                except _PublishedMeanwhile:
+                    continue
+                except _Torn:
+                    time.sleep(settle_seconds)
+                    if _read_release(published, folder) == release:
+                        raise
+    except OSError as error:
+        raise ReleaseError(
+            f"{published} can't be taken up into {archive}: {error}. Check that there is room, and that uid {os.geteuid()} may "
+            "read the one and write the other; it will be tried again within the hour."
+        ) from error
     raise ReleaseError(
         f"{published} changed while its release was taken up, {_ATTEMPTS} times in a row. "
         "Look at what writes there: a crawler publishes once a crawl. It will be tried again within the hour."
@@ -130,19 +137,26 @@ def _open_folder(path: Path) -> Iterator[int | None]:
 def _read_release(published: Path, folder: int) -> Release | None:
     path = published / RELEASE
     try:
-        descriptor = os.open(RELEASE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        with _open_plain(folder, path) as file:
+            return parse_release(file.read(_RELEASE_MAX_BYTES + 1).decode("utf-8", "replace"), path)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise ReleaseError(
             f"{path} can't be read: {error}. Expected is a plain file that uid {os.geteuid()} may read."
         ) from error
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ReleaseError(
-                f"{path} is no plain file. The release was refused; remove it and crawl the source again."
-            )
-        return parse_release(file.read(_RELEASE_MAX_BYTES + 1).decode("utf-8", "replace"), path)
+
+
+@contextmanager
+def _open_plain(folder: int, path: Path) -> Iterator[BinaryIO]:
+    """The file ``path``, which lies in ``folder``; never follows a link, never waits for a pipe."""
+    descriptor = os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        _require_plain(os.fstat(descriptor), path)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(descriptor)
 
 
 def _is_later(published: Path, folder: int, release: Release, archived: Archived | None) -> bool:
@@ -232,18 +246,11 @@ def _stage(published: Path, folder: int, name: str, staging: Path) -> tuple[int,
         return _identity(status)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise ReleaseError(
-            f"{published / name} can't be taken up into {staging.parent}: {error}. "
-            f"Check that uid {os.geteuid()} may read it, and that there is room; it will be tried again within the hour."
-        ) from error
 
 
 def _copy(published: Path, folder: int, name: str, target: Path) -> tuple[int, ...]:
-    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    with os.fdopen(descriptor, "rb") as source:
-        status = os.fstat(descriptor)
-        _require_plain(status, published / name)
+    with _open_plain(folder, published / name) as source:
+        status = os.fstat(source.fileno())
         with target.open("xb") as copy:
             shutil.copyfileobj(source, copy, 1 << 20)
             copy.flush()
@@ -258,7 +265,15 @@ def _verify(published: Path, staging: Path, release: Release) -> bool:
 
     :raises ReleaseError: they differ.
     """
-    description = read_description(staging)
+    path = staging / DESCRIPTION
+    if path.exists() and path.stat().st_size > _DESCRIPTION_MAX_BYTES:
+        raise ReleaseError(
+            f"{published / DESCRIPTION} has over {_DESCRIPTION_MAX_BYTES} bytes: it describes a release in a few lines"
+        )
+    try:
+        description = read_description(staging)
+    except ReleaseError as error:
+        raise ReleaseError(str(error).replace(str(staging), str(published))) from error
     if description is None:
         return False
     got = {**checksum(staging / DATA), "release": release.text}

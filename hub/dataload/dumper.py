@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from biothings.hub.dataload.dumper import BaseDumper
 
-from crawlers.runtime.errors import FleetError, ReleaseError
+from crawlers.runtime.errors import ReleaseError
 from crawlers.runtime.release import release_folder
 from hub.books import announce, open_books
 from hub.dataload.archive import Archived, find_archived, take_up
@@ -38,17 +38,16 @@ class FileSystemDumper(BaseDumper):
     async def dump(self, *args: Any, check_only: bool = False, **kwargs: Any) -> Archived | None:
         """Take up the published release; None where there is nothing new. The SDK's other arguments change nothing.
 
-        :raises FleetError: it was refused, or could not be taken up; registered with the reason.
+        :raises ReleaseError: it was refused, or could not be taken up; registered with the reason.
         """
         async with self._locks[self.src_name]:
             archive = Path(self.src_root_folder)
             try:
                 archived = await asyncio.to_thread(take_up, self.published, archive)
-            except (ReleaseError, OSError) as error:
-                reason = str(error) if isinstance(error, ReleaseError) else f"{self.published}: {error}"
-                logger.error("%s: nothing was taken up: %s", self.src_name, reason)
-                await self._register(find_archived(archive), "failed", reason)
-                raise FleetError(reason) from error
+            except ReleaseError as error:
+                logger.error("%s: nothing was taken up: %s", self.src_name, error)
+                await self._register(find_archived(archive), "failed", str(error))
+                raise
             if archived:
                 logger.info("%s: release %s is archived in %s", self.src_name, archived.release, archived.folder)
             await self._register(archived or find_archived(archive), "success")
