@@ -1,0 +1,40 @@
+"""The crontab of a crawler's container."""
+
+import pytest
+
+from crawlers.images.crontab import crontab
+from crawlers.runtime.errors import UsageError
+from tests.command import Fleet
+
+
+def line(fleet: Fleet, **environment: str) -> str:
+    text = crontab({"FLEET_SOURCES_DIR": str(fleet.sources), "FLEET_SOURCE": "little", **environment})
+    assert text.endswith("\n")
+    return text.splitlines()[-1]
+
+
+def test_the_manifest_s_schedule_is_used(fleet: Fleet) -> None:
+    fleet.write_source("little", "api", "", schedule="5 4 * * mon")
+    assert line(fleet).startswith("5 4 * * mon root ")
+    assert "run-spider.sh little " in line(fleet)
+
+
+def test_the_setting_wins_over_the_manifest(fleet: Fleet) -> None:
+    fleet.write_source("little", "api", "")
+    assert line(fleet, FLEET_SCHEDULE="*/5 * * * *").startswith("*/5 * * * * root ")
+
+
+@pytest.mark.parametrize(
+    "schedule", ["* * * *", "0 0 L * *", "0 0 * * 5#2", "@daily", "* * * * *\n* * * * * root id", "60 * * * *"]
+)
+def test_what_cron_does_not_read_is_refused_by_name(fleet: Fleet, schedule: str) -> None:
+    fleet.write_source("little", "api", "")
+    with pytest.raises(
+        UsageError, match=r"FLEET_SCHEDULE of little: schedule .* Write minute, hour, day, month, weekday in UTC"
+    ):
+        line(fleet, FLEET_SCHEDULE=schedule)
+
+
+def test_a_source_that_is_not_there_is_told(fleet: Fleet) -> None:
+    with pytest.raises(UsageError, match="no source is called 'little'"):
+        line(fleet)
