@@ -83,6 +83,12 @@ def test_a_crawler_can_not_reach_the_database(compose: Compose) -> None:
         assert "not reached" in refused.stderr
 
 
+def test_a_secret_is_read_by_its_reader_alone(compose: Compose) -> None:
+    assert "/secrets/mongodb" in compose.execute("hub", "ls", "/secrets/mongodb").stderr
+    assert "/secrets/hub" in compose.execute("mongodb", "ls", "/secrets/hub").stderr
+    assert compose.execute("demo", "ls", "/secrets").returncode != 0
+
+
 def test_only_the_hub_s_api_is_published_and_on_loopback(compose: Compose) -> None:
     published = {
         service: {port: where for port, where in compose.inspect(service)["NetworkSettings"]["Ports"].items() if where}
