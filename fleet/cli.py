@@ -56,7 +56,8 @@ def fleet(verbose: bool) -> None:
 def main() -> None:
     """Entry point: like the group itself, with our errors told in a line and turned into their exit codes."""
     try:
-        fleet(standalone_mode=False)
+        # Told not to exit by itself, click returns the exit code that a command asked for.
+        sys.exit(fleet(standalone_mode=False))
     except FleetError as error:
         click.echo(f"fleet: {error}", err=True)
         sys.exit(error.exit_code)
@@ -64,8 +65,6 @@ def main() -> None:
         sys.exit(130)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
-    except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(EXIT_FAILED)
