@@ -19,7 +19,7 @@ class HubClient:
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy, no .netrc: the hub is on this machine or beside it
         if settings.password:
-            self._session.auth = (settings.user, settings.password)
+            self._session.auth = (settings.user.encode(), settings.password.encode())  # as text it would be Latin-1
 
     def status(self) -> list[dict[str, Any]]:
         """One object a source.

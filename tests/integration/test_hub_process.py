@@ -1,0 +1,220 @@
+"""The hub as a process: killed and started again, stopped, refused to start, and beside another one."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+
+from hub.settings import HubSettings
+from tests.running_hub import FIRST, SECOND, RunningHub, documents, free_port, wait_for
+
+MakeHub = Callable[..., RunningHub]
+MANY = 15_000
+
+
+def _loading(hub: RunningHub) -> str | None:
+    """The collection that is being loaded, once there is something in it."""
+    assert hub.client
+    database = hub.client[hub.database]
+    return next((name for name in hub.collections() if ".loading." in name and database[name].find_one()), None)
+
+
+def test_a_hub_killed_in_an_upload_starts_at_once_and_takes_it_up_again(make_hub: MakeHub) -> None:
+    hub = make_hub()
+    hub.add_source("site")
+    hub.start()
+    hub.publish("site", FIRST, documents(10))
+    hub.wait_until_live("site", FIRST)
+    hub.publish("site", SECOND, documents(MANY, title="second"))
+    cut_off = wait_for(lambda: _loading(hub), "the upload to be under way")
+    assert hub.stop(signal.SIGKILL) == -signal.SIGKILL  # and no worker is left behind
+    assert hub.live("site") == documents(10)
+    hub.start()  # on the same port, at once
+    status = hub.wait_until_live("site", SECOND)
+    assert status["documents"] == MANY
+    assert hub.client
+    assert hub.client[hub.database]["site"].count_documents({"title": "second"}) == MANY
+    assert cut_off not in hub.collections()
+    assert hub.collections() == ["site"]
+
+
+def test_a_hub_told_to_stop_in_an_upload_leaves_nothing_running_and_the_old_release_live(make_hub: MakeHub) -> None:
+    hub = make_hub()
+    hub.add_source("site")
+    hub.start()
+    hub.publish("site", FIRST, documents(10))
+    hub.wait_until_live("site", FIRST)
+    hub.publish("site", SECOND, documents(MANY))
+    wait_for(lambda: _loading(hub), "the upload to be under way")
+    assert hub.stop(signal.SIGINT) == 0
+    assert hub.live("site") == documents(10)
+
+
+def test_a_collection_that_lost_documents_is_loaded_again_at_the_next_start(make_hub: MakeHub) -> None:
+    hub = make_hub()
+    hub.add_source("site")
+    hub.start()
+    hub.publish("site", FIRST, documents(5))
+    hub.wait_until_live("site", FIRST)
+    hub.stop()
+    assert hub.client
+    hub.client[hub.database]["site"].delete_one({"_id": "site_3"})
+    hub.start()
+    wait_for(lambda: len(hub.live("site")) == 5, "the collection to be whole again")
+
+
+def test_a_taken_port_is_told_with_the_setting_that_names_it(make_hub: MakeHub) -> None:
+    hub = make_hub()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", hub.port))
+        taken.listen()
+        refused = hub.run("hub")
+    assert refused.returncode == 2
+    assert "FLEET_HUB_PORT" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_second_hub_on_the_same_data_is_refused(make_hub: MakeHub) -> None:
+    hub = make_hub().start()
+    hub.environment["FLEET_HUB_PORT"] = str(free_port())
+    refused = hub.run("hub")
+    assert refused.returncode == 3
+    assert "FLEET_DATA_DIR" in refused.stderr
+
+
+def test_two_hubs_on_data_of_their_own_run_side_by_side(make_hub: MakeHub) -> None:
+    one, other = make_hub(), make_hub()
+    for hub in (one, other):
+        hub.add_source("site")
+        hub.start()
+    one.publish("site", FIRST, documents(1))
+    one.wait_until_live("site", FIRST)
+    assert other.status("site")["live"] is None
+
+
+def test_without_the_hub_status_tells_what_the_files_tell_and_exits_with_6(make_hub: MakeHub) -> None:
+    hub = make_hub()
+    hub.add_source("site")
+    hub.publish("site", FIRST, documents(1))
+    answer = hub.run("status", "--json")
+    assert answer.returncode == 6
+    assert "the hub does not answer" in answer.stderr
+    (status,) = json.loads(answer.stdout)
+    assert (status["published"], status["archived"], status["live"]) == (FIRST, None, None)
+    for action in ("dump", "upload"):
+        assert hub.run(action, "site").returncode == 6
+
+
+def test_a_package_of_the_source_wins_over_the_generated_classes(make_hub: MakeHub, tmp_path: Path) -> None:
+    package = tmp_path / "hub_sources" / "site"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        textwrap.dedent(
+            """
+            from hub.dataload import uploader
+
+            class SiteUploader(uploader.SourceUploader):
+                name = "site"
+
+                def transform(self, document):
+                    return {**document, "title": document["title"].upper()}
+            """
+        )
+    )
+    broken = package.with_name("broken")
+    broken.mkdir()
+    (broken / "__init__.py").write_text("import no_such_module\n")
+    hub = make_hub(FLEET_HUB_SOURCES_DIR=str(package.parent))
+    for name in ("site", "broken", "plain"):
+        hub.add_source(name, reject_budget=0.5)
+    hub.start()
+    hub.publish("site", FIRST, [{"_id": "a", "title": "low"}, {"_id": "b"}])
+    hub.publish("plain", FIRST, [{"_id": "a", "title": "low"}])
+    hub.wait_until_live("site", FIRST)
+    assert hub.live("site") == [{"_id": "a", "title": "LOW"}]
+    assert "KeyError: 'title'" in hub.rejects("site", FIRST)[0]["reason"]
+    hub.wait_until_live("plain", FIRST)
+    assert hub.live("plain") == [{"_id": "a", "title": "low"}]
+    assert "no_such_module" in hub.status("broken")["fault"]
+
+
+def _processes_of(hub: RunningHub) -> list[psutil.Process]:
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if str(hub.data) in " ".join(process.info["cmdline"] or [])
+    ]
+
+
+def test_the_embedded_database_asks_for_a_password_and_ends_with_a_killed_hub(tmp_path: Path) -> None:
+    port = free_port()
+    hub = RunningHub(tmp_path, None, "fleet", FLEET_MONGO_PORT=str(port))
+    hub.add_source("site")
+    hub.start()
+    try:
+        hub.publish("site", FIRST, documents(3))
+        hub.wait_until_live("site", FIRST)
+        with (
+            MongoClient("127.0.0.1", port) as stranger,
+            pytest.raises(OperationFailure, match="requires authentication"),
+        ):
+            stranger["fleet"]["site"].find_one()
+        password = hub.data / "mongodb" / "password"
+        assert password.stat().st_mode & 0o077 == 0
+        hub.stop(signal.SIGKILL)
+        hub.start()  # goes on with the same data; the database of the killed hub is waited for
+        hub.wait_until_live("site", FIRST)
+        with MongoClient(HubSettings.from_environment(hub.environment).database_uri()) as client:
+            assert client["fleet"]["site"].count_documents({}) == 3
+    finally:
+        hub.stop()
+    assert _processes_of(hub) == []
+
+
+def test_a_taken_port_of_the_embedded_database_is_told(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        hub = RunningHub(tmp_path, None, "fleet", FLEET_MONGO_PORT=str(taken.getsockname()[1]))
+        refused = hub.run("hub")
+    assert refused.returncode == 2
+    assert "FLEET_MONGO_PORT" in refused.stderr
+
+
+def test_fleet_up_brings_the_demonstration_live_and_ends_all_that_it_started(tmp_path: Path) -> None:
+    hub = RunningHub(tmp_path, None, "fleet", FLEET_MONGO_PORT=str(free_port()))
+    del hub.environment["FLEET_SOURCES_DIR"]
+    for _ in range(2):  # the second goes on with the data of the first
+        with subprocess.Popen(
+            [sys.executable, "-m", "fleet", "up"],
+            env=hub.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as up:
+            assert up.stdout
+            said = []
+            for line in up.stdout:
+                said.append(line)
+                if "Stop with Ctrl-C" in line:
+                    break
+            assert hub.url in "".join(said)
+            assert hub.status("demo")["documents"] >= 100
+            assert f"{hub.status('demo')['documents']} documents" in "".join(said)
+            again = hub.run("up")
+            assert again.returncode == 3
+            os.killpg(up.pid, signal.SIGINT)
+            up.stdout.read()
+            assert up.wait() == 0
+        assert _processes_of(hub) == []
+    assert len(list((hub.archive / "demo").iterdir())) == 1

@@ -1,0 +1,245 @@
+"""What the hub makes of releases: archived by hard links, live in one step, refused with a reason."""
+
+import json
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+import requests
+
+from tests.running_hub import FIRST, SECOND, THIRD, RunningHub, documents, wait_for
+
+SOURCES = [
+    "goes_live",
+    "again",
+    "older",
+    "strings",
+    "hard_link",
+    "rejects",
+    "over_budget",
+    "empty",
+    "may_be_empty",
+    "pipe",
+    "together",
+    "digits",
+    "many",
+]
+
+
+@pytest.fixture(scope="module")
+def hub(make_module_hub: Callable[..., RunningHub]) -> Iterator[RunningHub]:
+    """One hub for the tests of this module, each with a source of its own; one manifest is bad."""
+    hub = make_module_hub()
+    for name in SOURCES:
+        hub.add_source(name, **({"allow_empty": True} if name == "may_be_empty" else {}))
+    hub.add_source("rejects", reject_budget=0.9)
+    hub.add_source("digits", reject_budget=1.0)
+    hub.add_source("over_budget", reject_budget=0.4)
+    hub.add_source("bad", kind="scrappy")
+    yield hub.start()
+
+
+def test_a_published_release_goes_live_by_itself(hub: RunningHub) -> None:
+    hub.publish("goes_live", FIRST, documents(3))
+    status = hub.wait_until_live("goes_live", FIRST)
+    assert (status["published"], status["archived"], status["documents"], status["rejects"]) == (FIRST, FIRST, 3, 0)
+    assert hub.live("goes_live") == documents(3)
+    hub.publish("goes_live", SECOND, documents(2, title="later"))
+    hub.wait_until_live("goes_live", SECOND)
+    assert hub.live("goes_live") == documents(2, title="later")
+
+
+def test_the_same_release_again_is_no_error(hub: RunningHub) -> None:
+    hub.publish("again", FIRST, documents(1))
+    hub.wait_until_live("again", FIRST)
+    for action in ("dump", "upload"):
+        answer = hub.act("again", action)
+        assert (answer.status_code, answer.json()["outcome"]) == (200, "nothing to do")
+        done = hub.run(action, "again")
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_older_release_is_refused_visibly_and_never_forced_in(hub: RunningHub) -> None:
+    hub.publish("older", SECOND, documents(2))
+    hub.wait_until_live("older", SECOND)
+    hub.publish("older", FIRST, documents(5))
+    status = hub.wait_for_state("older", "dump failed")
+    assert FIRST in status["dump"]["reason"]
+    assert SECOND in status["dump"]["reason"]
+    for _ in range(2):
+        refused = hub.run("dump", "older")
+        assert refused.returncode == 1
+        assert f"{FIRST}, which is not later than {SECOND}" in refused.stderr
+    assert hub.live("older") == documents(2)
+    assert [path.name for path in (hub.archive / "older").iterdir()] == [SECOND]
+    hub.publish("older", THIRD, documents(1))
+    hub.wait_until_live("older", THIRD)
+
+
+@pytest.mark.parametrize("text", ["2026-11-22", "../../x", "2026-11-22T01:02:03", "2026-11-22T01:02:03Z\n/x"])
+def test_a_string_that_is_no_release_is_refused_and_the_archive_untouched(hub: RunningHub, text: str) -> None:
+    before = sorted(hub.archive.parent.glob("*"))
+    hub.publish("strings", text, documents(1))
+    reason = wait_for(
+        lambda: (
+            (dump := hub.status("strings")["dump"]) and repr(text + "\n") in (dump["reason"] or "") and dump["reason"]
+        ),
+        "the refusal",
+    )
+    assert "release.txt" in reason
+    assert hub.act("strings", "dump").status_code == 409
+    assert not (hub.archive / "strings").exists()
+    assert sorted(hub.archive.parent.glob("*")) == before
+
+
+def test_the_archive_shares_the_inode_with_what_was_published(hub: RunningHub) -> None:
+    folder = hub.publish("hard_link", FIRST, documents(1))
+    hub.wait_until_live("hard_link", FIRST)
+    archived = (hub.archive / "hard_link" / FIRST / "data.ndjson").stat()
+    assert archived.st_ino == (folder / "data.ndjson").stat().st_ino
+    assert archived.st_nlink == 2
+    assert not archived.st_mode & 0o222
+
+
+def test_each_line_is_a_document_or_a_reject_with_its_reason(hub: RunningHub) -> None:
+    huge = b'{"_id":"huge","text":"' + b"x" * (17 * 1024 * 1024) + b'"}\n'
+    lines = [
+        b'{"_id":"one","n":9223372036854775807}\n',
+        b'{"_id":"cut off\n',
+        b'{"title":"no identifier"}\n',
+        b'{"_id":"one","again":true}\n',
+        huge,
+        b'{"_id":"latin","title":"\xe9"}\n',
+        b'{"_id":7}\n',
+        b'{"_id":""}\n',
+        b"[1]\n",
+        b"\n",
+        b'{"_id":"wide","n":9223372036854775808}\n',
+        b'{"_id":"wider","n":123456789012345678901234567890}\n',
+        b'{"_id":"nul","a\\u0000b":1}\n',
+        b'{"_id":"deep","a":' + b"[" * 150 + b"]" * 150 + b"}\n",
+        b'{"_id":"last","schema:name":"caf\xc3\xa9","n":1.25}',
+    ]
+    hub.publish("rejects", FIRST, lines)
+    status = hub.wait_until_live("rejects", FIRST)
+    assert [document["_id"] for document in hub.live("rejects")] == ["last", "one"]
+    assert (status["documents"], status["rejects"]) == (2, 13)
+    rejects = hub.rejects("rejects", FIRST)
+    reasons = {reject["line"]: reject["reason"] for reject in rejects}
+    expected = {
+        2: "malformed JSON",
+        3: "no _id",
+        4: "duplicate _id 'one'",
+        5: "over 16 MB",
+        6: "not UTF-8",
+        7: "_id is a number",
+        8: "_id is empty",
+        9: "not a JSON object but an array",
+        10: "an empty line",
+        11: "beyond 64 bits",
+        12: "beyond 64 bits",
+        13: "NUL",
+        14: "nested deeper than 100 levels",
+    }
+    assert sorted(reasons) == sorted(expected)
+    for line, reason in expected.items():
+        assert re.search(reason, reasons[line], re.IGNORECASE), (line, reasons[line])
+    by_line = {reject["line"]: reject for reject in rejects}
+    assert by_line[2]["text"] == '{"_id":"cut off'
+    assert by_line[6]["base64"] == "eyJfaWQiOiJsYXRpbiIsInRpdGxlIjoi6SJ9"
+    assert by_line[2]["file"].endswith(f"rejects/{FIRST}/data.ndjson")
+
+
+def test_a_long_number_that_fits_is_stored_as_it_is(hub: RunningHub) -> None:
+    hub.publish("digits", FIRST, [b'{"_id":"a","n":-9223372036854775808,"f":0.1234567890123456789012}\n'])
+    hub.wait_until_live("digits", FIRST)
+    assert hub.live("digits") == [{"_id": "a", "n": -(2**63), "f": 0.12345678901234568}]
+
+
+def test_above_the_reject_budget_the_old_collection_stays(hub: RunningHub) -> None:
+    hub.publish("over_budget", FIRST, documents(5))
+    hub.wait_until_live("over_budget", FIRST)
+    hub.publish("over_budget", SECOND, [b'{"_id":"a"}\n', b"{\n", b'{"_id":"b"}\n', b"{\n"])
+    status = hub.wait_for_state("over_budget", "upload failed")
+    assert "2 of 4 lines were rejected" in status["upload"]["reason"]
+    assert "malformed JSON" in status["upload"]["reason"]
+    assert (status["archived"], status["live"], status["documents"]) == (SECOND, FIRST, 5)
+    assert hub.live("over_budget") == documents(5)
+    refused = hub.run("upload", "over_budget", "--json")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "2 of 4 lines were rejected" in refused.stderr
+    assert not [name for name in hub.collections() if "loading" in name]
+
+
+def test_an_empty_release_goes_live_only_where_the_manifest_allows_it(hub: RunningHub) -> None:
+    for name in ("empty", "may_be_empty"):
+        hub.publish(name, FIRST, documents(2))
+        hub.wait_until_live(name, FIRST)
+        hub.publish(name, SECOND, [])
+    assert "allow_empty" in hub.wait_for_state("empty", "upload failed")["upload"]["reason"]
+    assert hub.live("empty") == documents(2)
+    hub.wait_until_live("may_be_empty", SECOND)
+    assert hub.live("may_be_empty") == []
+
+
+@pytest.mark.parametrize("kind", ["pipe", "symlink"])
+def test_data_that_is_no_plain_file_is_refused(hub: RunningHub, kind: str) -> None:
+    folder = hub.publish("pipe", {"pipe": FIRST, "symlink": SECOND}[kind], documents(1))
+    (folder / "data.ndjson").unlink()
+    if kind == "pipe":
+        os.mkfifo(folder / "data.ndjson")
+    else:
+        (folder / "data.ndjson").symlink_to("/etc/hostname")
+    assert hub.act("pipe", "dump").status_code == 409
+    assert "is no plain file" in hub.wait_for_state("pipe", "dump failed")["dump"]["reason"]
+    assert hub.status("pipe")["archived"] is None
+
+
+def test_two_uploads_asked_for_at_once_are_one(hub: RunningHub) -> None:
+    hub.publish("together", FIRST, documents(3000))
+    hub.wait_until_live("together", FIRST)
+    went_live = f"together: release {FIRST} is live"
+    before = hub.log.read_text().count(went_live)
+    answers: list[requests.Response] = []
+
+    def ask() -> None:
+        url = f"{hub.url}/fleet/sources/together/upload?force=1"
+        answers.append(requests.post(url, timeout=120))
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert [answer.json()["documents"] for answer in answers] == [3000] * 4
+    assert len(hub.live("together")) == 3000
+    assert hub.log.read_text().count(went_live) == before + 1
+    assert not [name for name in hub.collections() if "loading" in name]
+
+
+def test_a_bad_manifest_is_told_and_hides_no_other(hub: RunningHub) -> None:
+    status = hub.status("bad")
+    assert status["state"] == "faulty"
+    assert re.search(r"bad/source\.toml:\d+: .*scrappy", status["fault"])
+    assert hub.status("goes_live")["state"] != "faulty"
+    assert hub.act("bad", "dump").status_code == 404
+
+
+def test_an_unknown_source_is_told_with_the_nearest_name(hub: RunningHub) -> None:
+    unknown = hub.run("dump", "goes_liv")
+    assert unknown.returncode == 2
+    assert "Did you mean 'goes_live'?" in unknown.stderr
+
+
+def test_status_is_a_list_of_all_sources(hub: RunningHub) -> None:
+    answer = hub.run("status", "--json")
+    assert answer.returncode == 0
+    sources = json.loads(answer.stdout)
+    assert [source["name"] for source in sources] == sorted([*SOURCES, "bad"])
+    assert {"name", "published", "archived", "live", "documents", "rejects", "state"} <= set(sources[0])
+    table = hub.run("status")
+    assert table.returncode == 0
+    assert "goes_live" in table.stdout
+    assert "scrappy" in table.stdout

@@ -1,0 +1,168 @@
+"""A real hub in a process of its own, on a real database, for tests; and releases written by hand for it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psutil
+import requests
+from pymongo import MongoClient
+
+from tests.command import MANIFEST
+
+FIRST, SECOND, THIRD = "2026-11-22T01:02:03Z", "2026-11-22T02:02:03Z", "2026-11-22T03:02:03Z"
+_WAIT_SECONDS = 60.0
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> Any:
+    """What ``condition`` returns, once that is true."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"in vain waited for: {what}")
+
+
+def documents(count: int, name: str = "site", **fields: Any) -> list[dict[str, Any]]:
+    return [{"_id": f"{name}_{number}", **fields} for number in range(count)]
+
+
+class RunningHub:
+    """A hub with sources, a shared volume and an archive of its own below ``root``."""
+
+    def __init__(self, root: Path, uri: str | None, database: str, **environment: str) -> None:
+        self.shared = root / "shared"
+        self.archive = root / "archive"
+        self.sources = root / "sources"
+        self.data = root / "data"
+        self.log = root / "hub.log"
+        for folder in (self.shared, self.sources, self.data):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.auth: tuple[str, str] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("FLEET_")},
+            "FLEET_DATA_DIR": str(self.data),
+            "FLEET_SHARED_DIR": str(self.shared),
+            "FLEET_ARCHIVE_DIR": str(self.archive),
+            "FLEET_SOURCES_DIR": str(self.sources),
+            "FLEET_HUB_PORT": str(self.port),
+            "FLEET_MONGO_DATABASE": database,
+            **({"FLEET_MONGO_URI": uri} if uri else {}),
+            **environment,
+        }
+        self.client: MongoClient[dict[str, Any]] | None = MongoClient(uri) if uri else None
+        self.database = database
+
+    def add_source(self, name: str, **fields: Any) -> None:
+        """A source of that name; ``fields`` win over the manifest's usual ones."""
+        manifest = {"name": name, "kind": "api", **MANIFEST, **fields}
+        folder = self.sources / name
+        folder.mkdir(exist_ok=True)
+        lines = (f"{key} = {json.dumps(value)}\n" for key, value in manifest.items())
+        (folder / "source.toml").write_text("".join(lines))
+
+    def publish(self, name: str, release: str, records: list[dict[str, Any]] | list[bytes]) -> Path:
+        """Publish as a foreign crawler may: the pair and nothing else, renamed into place, data first."""
+        folder = self.shared / f"{name}_crawled"
+        folder.mkdir(exist_ok=True)
+        lines = b"".join(record if isinstance(record, bytes) else orjson.dumps(record) + b"\n" for record in records)
+        for file, content in (("data.ndjson", lines), ("release.txt", f"{release}\n".encode())):
+            temporary = folder / f".{file}.new"
+            temporary.write_bytes(content)
+            temporary.chmod(0o444)
+            temporary.replace(folder / file)
+        return folder
+
+    def start(self) -> "RunningHub":
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "fleet", "hub"],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_for(self._answers, f"the hub to answer; its log: {self.log.read_text()[-2000:]}")
+        return self
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End the hub by a signal; its exit code, once every child of it is gone too."""
+        if self.process is None:
+            return 0
+        children = psutil.Process(self.process.pid).children(recursive=True) if self.process.poll() is None else []
+        self.process.send_signal(number)
+        code = self.process.wait(_WAIT_SECONDS)
+        self.process = None
+        _, alive = psutil.wait_procs(children, _WAIT_SECONDS)
+        assert not alive, f"left behind by the hub: {alive}"
+        return code
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The ``fleet`` command, with this hub's environment."""
+        return subprocess.run(
+            [sys.executable, "-m", "fleet", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def status(self, name: str) -> dict[str, Any]:
+        sources = requests.get(f"{self.url}/fleet/status", auth=self.auth, timeout=30).json()
+        return next(source for source in sources if source["name"] == name)
+
+    def act(self, name: str, action: str) -> requests.Response:
+        return requests.post(f"{self.url}/fleet/sources/{name}/{action}", auth=self.auth, timeout=120)
+
+    def wait_until_live(self, name: str, release: str) -> dict[str, Any]:
+        return wait_for(
+            lambda: (status := self.status(name))["live"] == release and status["state"] == "live" and status,
+            f"{name} to be live as {release}",
+        )
+
+    def wait_for_state(self, name: str, state: str) -> dict[str, Any]:
+        return wait_for(
+            lambda: (status := self.status(name))["state"] == state and status, f"{name} to be in the state {state!r}"
+        )
+
+    def live(self, name: str) -> list[dict[str, Any]]:
+        """The documents of the live collection, by ``_id``."""
+        assert self.client
+        return sorted(self.client[self.database][name].find(), key=lambda document: document["_id"])
+
+    def collections(self) -> list[str]:
+        assert self.client
+        return sorted(self.client[self.database].list_collection_names())
+
+    def rejects(self, name: str, release: str) -> list[dict[str, Any]]:
+        path = self.archive / name / release / "upload-rejects.ndjson"
+        return [orjson.loads(line) for line in path.read_bytes().splitlines()]
+
+    def _answers(self) -> bool:
+        assert self.process
+        assert self.process.poll() is None, f"the hub ended: {self.log.read_text()[-2000:]}"
+        try:
+            requests.get(self.url, auth=self.auth, timeout=5)
+        except requests.ConnectionError:
+            return False
+        return True
