@@ -160,7 +160,9 @@ def parse(api: ApiClient) -> Iterator[dict]:
     while True:
         page += 1
         answer = api.get_json(DATASETS, {{"page": page, "size": PAGE_SIZE}})
-        yield from (record(dataset) for dataset in answer["items"])
+        for dataset in answer["items"]:
+            with api.page(f"{{DATASETS}}#{{dataset.get('id')}}"):  # an odd dataset is a reject, not the end
+                yield record(dataset)
         seen += len(answer["items"])
         if seen >= answer["total"]:
             return

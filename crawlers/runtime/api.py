@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from protego import Protego
 from requests.adapters import HTTPAdapter
 
 from crawlers.runtime import http
-from crawlers.runtime.errors import FleetError
+from crawlers.runtime.errors import FleetError, PageError
 from crawlers.runtime.failures import failure_class, status_class
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.tally import Tally
@@ -39,10 +40,10 @@ class TooLargeError(FleetError):
 class ApiClient:
     """Sends the requests of one crawl, one at a time, at most ``manifest.rate`` a second to each host.
 
-    Failures that may pass (resets, timeouts, truncated bodies, 408, 429, 5xx) are tried again with growing pauses (``patience``), or after what
-    ``Retry-After`` asks for. robots.txt is followed (RFC 9309) unless the manifest says otherwise.
+    Failures that may pass (resets, timeouts, truncated bodies, 408, 429, 5xx) are tried again with growing pauses
+    (``patience``), or after what ``Retry-After`` asks for. robots.txt is followed (RFC 9309) unless the manifest says otherwise.
 
-    :param reject: called with ``reason, url=…`` for a page that a record is missing for.
+    :param reject: where rejects go: called with the reason, and by name ``field``, ``url`` and ``record`` (None: a whole page).
     """
 
     def __init__(
@@ -70,9 +71,9 @@ class ApiClient:
         """The answer to a GET request, of a status below 400.
 
         :param params: added to the query, in the order given.
-        :param required: without it the source makes no sense, so the crawl fails; otherwise None is returned, and the failure
-            counts against the manifest's error budget and goes to the rejects.
-        :raises RequestFailed: it failed for good and is required.
+        :param required: whether a record, or the whole crawl, makes no sense without it. Where it is not, None is returned, and
+            the failure counts against the manifest's error budget and goes to the rejects.
+        :raises RequestFailed: it failed for good and is required. In a ``page`` block that costs the page, else the crawl.
         """
         url = requests.Request("GET", url, params=params).prepare().url or url
         return self._settle(url, lambda: self._send(url), required)
@@ -82,9 +83,33 @@ class ApiClient:
         url = requests.Request("GET", url, params=params).prepare().url or url
         return self._settle(url, lambda: _decode(url, self._send(url)), required)
 
+    def reject(self, record: Any, reason: str, *, field: str = "", url: str = "") -> None:
+        """Put a record that makes no sense into the rejects instead of yielding it. It counts against the reject budget."""
+        self._reject(reason, field=field, url=url, record=record)
+
+    @contextmanager
+    def page(self, url: str) -> Iterator[None]:
+        """Make the records of one page within the block: an error there costs what is at ``url``, not the crawl.
+
+        It counts against the manifest's error budget, and goes to the rejects.
+        """
+        try:
+            yield
+        except RequestFailed as error:  # counted when it failed
+            self._reject(f"{error.kind}: {error.message}", url=error.url)
+        except PageError as error:
+            self._fail(error.url, error.reason, error.field)
+        except Exception as error:
+            logger.debug("%s: the source's code failed", url, exc_info=True)
+            self._fail(url, f"{type(error).__name__}: {error}")
+
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+
+    def _fail(self, url: str, message: str, field: str = "") -> None:
+        self._tally.error("parse", url, message)
+        self._reject(f"parse: {message}", url=url, field=field)
 
     def _settle(self, url: str, fetch: Callable[[], Any], required: bool) -> Any:
         self._tally.pages += 1

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
+import requests
 
+from crawlers.runtime.api import ApiClient, RequestFailed
 from crawlers.runtime.cases import CONTENT_TYPES, URLS, Case, CaseError, Exchange
 from crawlers.runtime.errors import FleetError
+from crawlers.runtime.failures import status_class
 from crawlers.runtime.loading import load_parse, load_spider
 from crawlers.runtime.manifest import Source
+from crawlers.runtime.tally import Tally
 
 if TYPE_CHECKING:
-    import requests
     import scrapy
 
 
@@ -32,10 +35,6 @@ def run_case(source: Source, case: Case) -> dict[str, Any]:
     else:
         run.run_spider()
     return run.outcome()
-
-
-class _NotRecorded(Exception):
-    """The case has no answer to a required request: it ends here."""
 
 
 class _Run:
@@ -110,6 +109,11 @@ class _Run:
             )
         return Request(url, method)
 
+    def reject(self, reason: str, *, field: str = "", url: str = "", record: Any = None) -> None:
+        """Keep what the code gives up; that a case ends somewhere is no fault of it."""
+        if url not in self.follows:
+            self.errors.append(f"{url or orjson.dumps(record).decode()}: {reason}")
+
     def take(self, record: Any) -> None:
         if not isinstance(record, dict):
             raise CaseError(f"{self.case.folder}: the code yields {record!r:.200}; expected is a record, a dict")
@@ -142,44 +146,28 @@ class _Run:
         return Path(filename).parent == self.source.folder
 
 
-class _CaseClient:
-    """Answers like an ``ApiClient``, but only from a case."""
+class _NotRecorded(RequestFailed):
+    """The case has no answer to a request: what needs it ends here."""
+
+
+class _CaseClient(ApiClient):
+    """An ``ApiClient`` that sends nothing: its answers are those of a case."""
 
     def __init__(self, run: _Run) -> None:
+        super().__init__(run.source.manifest, Tally(quiet=True), run.reject)
         self._run = run
 
-    def get(self, url: str, params: dict | None = None, *, required: bool = True) -> "requests.Response | None":
-        import requests
-
-        from crawlers.runtime.api import RequestFailed
-        from crawlers.runtime.failures import status_class
-
-        url = requests.Request("GET", url, params=params).prepare().url or url
+    def _send(self, url: str) -> requests.Response:
         exchange = self._run.answer(url)
         if exchange is None:
-            if required:
-                raise _NotRecorded
-            return None
+            raise _NotRecorded("not_found", url, "not recorded in this case")
         if not exchange.ok:
-            if required:
-                raise RequestFailed(status_class(exchange.status), url, f"HTTP {exchange.status}")
-            return None
+            raise RequestFailed(status_class(exchange.status), url, f"HTTP {exchange.status}")
         response = requests.Response()
         response.status_code, response.url, response.encoding = exchange.status, url, "utf-8"
         response.headers["Content-Type"] = CONTENT_TYPES[exchange.suffix]
         response._content = exchange.body
         return response
-
-    def get_json(self, url: str, params: dict | None = None, *, required: bool = True) -> Any:
-        from crawlers.runtime.api import RequestFailed
-
-        response = self.get(url, params, required=required)
-        try:
-            return None if response is None else orjson.loads(response.content)
-        except orjson.JSONDecodeError as error:
-            if required:
-                raise RequestFailed("parse", response.url if response else url, f"not JSON ({error})") from error
-            return None
 
 
 def _synchronous(results: AsyncGenerator[Any, Any]) -> Iterator[Any]:

@@ -36,9 +36,11 @@ class Tally:
 
     ``requests``: sent, retries included; ``responses``: received; ``pages``: distinct requests that came to an end, well or not;
     ``failed_pages``: those given up, and those whose parsing raised an error;
+    ``quiet``: whether errors are counted without a word.
     ``failed_starts``: URLs that the crawl starts from and that failed; ``errors``: by class, with an example each.
     """
 
+    quiet: bool = False
     requests: int = 0
     responses: int = 0
     pages: int = 0
@@ -54,7 +56,8 @@ class Tally:
             self.pages -= 1  # nor do they make room in the error budget
         else:
             self.failed_pages += 1
-        logger.warning("%s error: %s: %s", kind, url, message)
+        if not self.quiet:
+            logger.warning("%s error: %s: %s", kind, url, message)
 
     def fill(self, counts: Counts) -> None:
         """Put the requests' side of the counts into ``counts``."""

@@ -32,12 +32,12 @@ def shipped(tmp_path: Path) -> Fleet:
     return Fleet(CHECKOUT / "crawlers" / "sources", tmp_path / "shared")
 
 
-def crawl(fleet: Fleet, name: str, answers: Mapping[str, Answer]) -> None:
-    """Crawl to a published release without a reject."""
+def crawl(fleet: Fleet, name: str, answers: Mapping[str, Answer], rejects: int = 0) -> None:
+    """Crawl to a published release with so many rejects."""
     with replay(answers) as site:
         result = fleet.run("crawl", name, "--base-url", site.base_url)
     assert result.returncode == 0, result.stderr
-    assert fleet.rejects(name) == []
+    assert len(fleet.rejects(name)) == rejects, fleet.rejects(name)
     assert fleet.description(name)["records"] == len(fleet.records(name))
     assert site.total == len(answers), f"each is asked for once: {site.requests}"
 
@@ -72,9 +72,11 @@ def test_dryads_datasets_become_records(shipped: Fleet) -> None:
     datasets = recorded["_embedded"]["stash:datasets"]
     recorded["total"] = len(datasets)  # one page of eight was recorded
     url = "https://datadryad.org/api/v2/datasets?page=1&per_page=100"
-    crawl(shipped, "dryad", {url: answer(json.dumps(recorded), "application/json")})
+    crawl(shipped, "dryad", {url: answer(json.dumps(recorded), "application/json")}, rejects=2)
     records = shipped.records("dryad")
-    datasets = [dataset for dataset in datasets if "message" not in dataset]  # two of ten are named, but not described
+    undescribed = [dataset for dataset in datasets if "message" in dataset]
+    assert [reject["record"] for reject in shipped.rejects("dryad")] == undescribed
+    datasets = [dataset for dataset in datasets if "message" not in dataset]
     assert len(records) == 8
     assert [record["_id"] for record in records] == [f"dryad_{dataset['identifier'][4:]}" for dataset in datasets]
     assert [record["name"] for record in records] == [dataset["title"] for dataset in datasets]

@@ -182,7 +182,45 @@ def test_a_harvester_is_answered_from_the_case_alone(harvester: Source) -> None:
         body1_json='{"ids": ["a", "b", "c"]}',
         body2_json='{"name": "A"}',
     )
-    assert outcome == {"records": [{"_id": "a", "name": "A"}], "follows": [f"{HOST}/api/c"]}
+    assert outcome == {
+        "records": [{"_id": "a", "name": "A"}],
+        "follows": [f"{HOST}/api/c"],
+        "errors": [f"{HOST}/api/b: server: HTTP 500"],
+    }
+
+
+def test_an_error_in_a_page_block_costs_that_page_alone(tmp_path: Path) -> None:
+    source = make_source(
+        tmp_path / "example",
+        "api",
+        f"""
+        def parse(api):
+            for number in (1, 2, 3, 4):
+                url = f"{HOST}/{{number}}"
+                with api.page(url):
+                    answer = api.get_json(url)
+                    if answer.get("empty"):
+                        api.reject(answer, "is empty", url=url)
+                    else:
+                        yield {{"_id": answer["id"]}}
+        """,
+    )
+    outcome = run(
+        source,
+        f"{HOST}/1\n{HOST}/2\n{HOST}/3 404\n{HOST}/4\n",
+        body1_json="{}",
+        body2_json='{"empty": true}',
+        body4_json='{"id": "four"}',
+    )
+    assert outcome == {
+        "records": [{"_id": "four"}],
+        "follows": [],
+        "errors": [
+            f"{HOST}/1: parse: KeyError: 'id'",
+            f"{HOST}/2: is empty",
+            f"{HOST}/3: not_found: HTTP 404",
+        ],
+    }
 
 
 def test_a_required_answer_that_is_not_recorded_ends_the_case(harvester: Source) -> None:

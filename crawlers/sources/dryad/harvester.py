@@ -1,7 +1,6 @@
 """Dryad: its API lists the datasets, a hundred a page, each with all its metadata."""
 
 import html
-import logging
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -9,8 +8,6 @@ from typing import Any
 from crawlers.runtime.api import ApiClient
 from crawlers.runtime.errors import PageError
 from crawlers.runtime.fields import filled
-
-logger = logging.getLogger(__name__)
 
 DATASETS = "https://datadryad.org/api/v2/datasets"
 PAGE_SIZE = 100
@@ -22,21 +19,17 @@ def parse(api: ApiClient) -> Iterator[dict]:
         page += 1
         answer = api.get_json(DATASETS, {"page": page, "per_page": PAGE_SIZE})
         datasets = answer["_embedded"]["stash:datasets"]
-        yield from (record(dataset) for dataset in datasets if is_described(dataset))
+        for dataset in datasets:
+            if "message" in dataset:  # in place of metadata, where a depositor left out what is required
+                api.reject(dataset, f"no metadata: {dataset['message']}", field="message", url=DATASETS)
+                continue
+            with api.page(f"{DATASETS}/{dataset.get('identifier')}"):
+                yield record(dataset)
         seen += len(datasets)
         if seen >= answer["total"]:
             return
         if not datasets:
             raise PageError(DATASETS, f"page {page} is empty after {seen} datasets, but the total is {answer['total']}")
-
-
-def is_described(dataset: dict[str, Any]) -> bool:
-    """Dryad gives a `message` in place of metadata where a depositor left out what is required: nothing to be found by."""
-    if "message" in dataset:
-        logger.warning(
-            "dryad: %s has no metadata: %s", dataset.get("identifier") or dataset.get("id"), dataset["message"]
-        )
-    return "message" not in dataset
 
 
 def record(dataset: dict[str, Any]) -> dict[str, Any]:

@@ -16,11 +16,11 @@ PAGE_SIZE = 500
 
 def parse(api: ApiClient) -> Iterator[dict]:
     for identifier in study_ids(api):
-        metadata = api.get_json(METADATA.format(id=identifier), required=False)
-        if metadata is None:
-            continue
-        design = api.get_json(DESIGN.format(id=identifier), required=False)
-        yield record(identifier, metadata, design or {})
+        url = METADATA.format(id=identifier)
+        with api.page(url):
+            metadata = api.get_json(url)
+            design = api.get_json(DESIGN.format(id=identifier), required=False)
+            yield record(identifier, metadata, design or {})
 
 
 def study_ids(api: ApiClient) -> Iterator[str]:
