@@ -166,9 +166,9 @@ class ReleaseWriter:
         ):
             self._files[name] = create_temporary(self.folder, name)
             _write_all(self._files[name], content)
-        # The hub's archive shares the data file's inode: from here on nobody writes to it.
-        os.fchmod(self._files[protocol.DATA].fileno(), 0o444)
         for file in self._files.values():
+            # The hub's archive shares the inodes: from here on nobody writes to them.
+            os.fchmod(file.fileno(), 0o444)
             os.fsync(file.fileno())
         for name in protocol.PUBLISH_ORDER:
             if name == protocol.RELEASE:
