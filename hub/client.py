@@ -3,6 +3,7 @@
 from typing import Any
 
 import requests
+from requests.auth import HTTPBasicAuth
 
 from crawlers.runtime.errors import FleetError, UnreachableError, UsageError
 from hub.settings import HubSettings
@@ -19,7 +20,8 @@ class HubClient:
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy, no .netrc: the hub is on this machine or beside it
         if settings.password:
-            self._session.auth = (settings.user.encode(), settings.password.encode())  # as text it would be Latin-1
+            # As text it would be sent in Latin-1.
+            self._session.auth = HTTPBasicAuth(settings.user.encode(), settings.password.encode())
 
     def status(self) -> list[dict[str, Any]]:
         """One object a source.

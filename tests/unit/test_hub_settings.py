@@ -1,0 +1,92 @@
+"""The settings of the hub: what is wrong is told with the setting's name, and no password is repeated."""
+
+from pathlib import Path
+
+import pytest
+
+from crawlers.runtime.errors import UsageError
+from hub.settings import HubSettings, is_loopback
+
+
+def settings(**environment: str) -> HubSettings:
+    return HubSettings.from_environment(environment)
+
+
+def test_unset_the_hub_listens_on_loopback_and_uses_the_embedded_database(tmp_path: Path) -> None:
+    found = settings(FLEET_DATA_DIR=str(tmp_path))
+    assert (found.host, found.port, found.mongo_uri, found.mongo_database) == ("127.0.0.1", 7080, None, "fleet")
+    assert found.archive_dir == tmp_path / "archive"
+    found.check_exposure()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FLEET_HUB_PORT", "0"),
+        ("FLEET_HUB_PORT", "65536"),
+        ("FLEET_MONGO_PORT", "x"),
+        ("FLEET_MONGO_PORT", "-1"),
+        ("FLEET_HUB_WORKERS", "0"),
+        ("FLEET_HUB_POLL_SECONDS", "1.5"),
+        ("FLEET_MONGO_DATABASE", "a.b"),
+        ("FLEET_MONGO_DATABASE", "a/b"),
+        ("FLEET_HUB_PASSWORD_FILE", "/nonexistent/password"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_setting(name: str, value: str) -> None:
+    with pytest.raises(UsageError, match=name) as error:
+        settings(**{name: value})
+    assert repr(value) in str(error.value)
+
+
+def test_the_password_of_the_database_comes_from_a_file_and_is_escaped(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("p@ss/w:rd\n")
+    found = settings(
+        FLEET_MONGO_URI="mongodb://fleet@mongo:27017/?replicaSet=rs0", FLEET_MONGO_PASSWORD_FILE=str(secret)
+    )
+    assert found.database_uri() == "mongodb://fleet:p%40ss%2Fw%3Ard@mongo:27017/?replicaSet=rs0"
+
+
+@pytest.mark.parametrize(
+    "uri", ["mongodb://mongo:27017", "mongodb://fleet:hidden@mongo", "http://mongo", "mongo:27017"]
+)
+def test_a_uri_that_leaves_no_room_for_the_password_is_told_without_repeating_it(tmp_path: Path, uri: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("password")
+    with pytest.raises(UsageError, match="FLEET_MONGO_URI") as error:
+        settings(FLEET_MONGO_URI=uri, FLEET_MONGO_PASSWORD_FILE=str(secret))
+    assert "hidden" not in str(error.value)
+
+
+def test_an_empty_password_file_is_refused(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("\n")
+    with pytest.raises(UsageError, match="FLEET_HUB_PASSWORD_FILE"):
+        settings(FLEET_HUB_USER="operator", FLEET_HUB_PASSWORD_FILE=str(secret))
+
+
+def test_a_login_needs_both_user_and_password() -> None:
+    with pytest.raises(UsageError, match="FLEET_HUB_USER and FLEET_HUB_PASSWORD_FILE"):
+        settings(FLEET_HUB_USER="operator")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "hub.example.org", "127.0.0.1.example.org"])
+def test_off_loopback_a_login_is_required(host: str) -> None:
+    with pytest.raises(UsageError, match="FLEET_HUB_HOST"):
+        settings(FLEET_HUB_HOST=host).check_exposure()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost", "LOCALHOST."])
+def test_these_are_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["", "localhost.example.org", "127.1", "0x7f000001", "2130706433"])
+def test_these_are_not_taken_for_loopback(host: str) -> None:
+    assert not is_loopback(host)
+
+
+def test_before_its_first_start_the_embedded_database_has_no_uri(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="fleet hub"):
+        settings(FLEET_DATA_DIR=str(tmp_path)).database_uri()
