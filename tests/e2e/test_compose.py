@@ -133,6 +133,14 @@ def test_a_second_crawler_of_the_same_source_is_refused_by_the_lock(compose: Com
         assert "another crawl of this source is under way" in refused.stderr
 
 
+def test_what_a_killed_container_left_is_removed_by_its_next_crawl(compose: Compose, folder: Path) -> None:
+    wait_for("the slow crawl to be under way", lambda: list((folder / "slow").glob("demo_crawled/.data.ndjson*.tmp")))
+    checked(compose.run("kill", "--signal", "KILL", "slow"))
+    assert list((folder / "slow").glob("demo_crawled/.data.ndjson*.tmp"))
+    checked(compose.run("start", "slow"))
+    wait_for("it to be removed", lambda: "left behind by a crawl that was killed" in compose.logs("slow"))
+
+
 def test_docker_stop_ends_a_crawl_that_is_under_way_and_leaves_nothing(compose: Compose, folder: Path) -> None:
     wait_for("the slow crawl to be under way", lambda: list((folder / "slow").glob("demo_crawled/.data.ndjson*.tmp")))
     checked(compose.run("stop", "slow"))
