@@ -18,10 +18,20 @@ class IdentifierIndex:
         path = temporary_path(folder, "identifiers")
         path.unlink(missing_ok=True)
         self._connection = sqlite3.connect(path, isolation_level=None)
-        for pragma in ("journal_mode=MEMORY", "locking_mode=EXCLUSIVE", "synchronous=OFF", f"cache_size=-{_CACHE_KIB}"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.execute("CREATE TABLE identifiers (id TEXT PRIMARY KEY) WITHOUT ROWID")
-        path.unlink()
+        try:
+            for pragma in (
+                "journal_mode=MEMORY",
+                "locking_mode=EXCLUSIVE",
+                "synchronous=OFF",
+                f"cache_size=-{_CACHE_KIB}",
+            ):
+                self._connection.execute(f"PRAGMA {pragma}")
+            self._connection.execute("CREATE TABLE identifiers (id TEXT PRIMARY KEY) WITHOUT ROWID")
+        except sqlite3.Error:
+            self._connection.close()
+            raise
+        finally:
+            path.unlink()
 
     def add(self, identifiers: list[str]) -> list[bool]:
         """Add them; for each, whether it was new. Those within one call must differ."""

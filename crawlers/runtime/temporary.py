@@ -27,8 +27,13 @@ def create_temporary(folder: Path, name: str) -> IO[bytes]:
     path = temporary_path(folder, name)
     path.unlink(missing_ok=True)
     file = path.open("xb", buffering=0)
-    fcntl.flock(file, fcntl.LOCK_EX)
-    os.fchmod(file.fileno(), 0o644)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        os.fchmod(file.fileno(), 0o644)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        file.close()
+        raise
     return file
 
 
