@@ -91,8 +91,10 @@ class ApiClient:
     def page(self, url: str) -> Iterator[None]:
         """Make the records of one page within the block: an error there costs what is at ``url``, not the crawl.
 
-        It counts against the manifest's error budget, and goes to the rejects.
+        It counts against the manifest's error budget, and goes to the rejects. A block that sends no request, for one record
+        of many in an answer, is a page all the same.
         """
+        pages = self._tally.pages
         try:
             yield
         except RequestFailed as error:  # counted when it failed
@@ -102,6 +104,9 @@ class ApiClient:
         except Exception as error:
             logger.debug("%s: the source's code failed", url, exc_info=True)
             self._fail(url, f"{type(error).__name__}: {error}")
+        finally:
+            if self._tally.pages == pages:
+                self._tally.pages += 1
 
     def close(self) -> None:
         """Close the connections."""

@@ -144,6 +144,30 @@ def test_a_source_that_fails_at_record_10_publishes_neither_10_nor_990(fleet: Fl
     assert "the harvester failed after 10 records: KeyError: 'the tenth'" in done.stderr
 
 
+@pytest.mark.parametrize(("failing", "code"), [(1, 0), (2, 5)])
+def test_an_odd_record_among_many_of_one_answer_costs_that_record_and_the_budget_is_kept_to_it(
+    fleet: Fleet, site: Site, failing: int, code: int
+) -> None:
+    harvester = """
+        def parse(api):
+            for item in api.get_json("http://site.invalid/items"):
+                with api.page(f"http://site.invalid/items/{item['id']}"):
+                    yield {"_id": item["id"], "title": item["title"]}
+    """
+    fleet.write_source("little", "api", harvester, error_budget=0.1)  # of 11 pages, the answer and 10 items: one
+    site.put("/items", json.dumps([{"id": f"{n}"} | ({"title": "x"} if n >= failing else {}) for n in range(10)]))
+    done = fleet.run("crawl", "little", "--base-url", site.url)
+    assert done.returncode == code, done.stderr
+    if code:
+        assert "2 of 11 pages failed" in done.stderr
+        assert fleet.files("little") == []
+    else:
+        [reject] = fleet.rejects("little")
+        assert reject["url"] == "http://site.invalid/items/0"
+        assert reject["reason"] == "parse: KeyError: 'title'"
+        assert fleet.description("little")["records"] == 9
+
+
 def test_records_that_can_not_be_written_go_to_the_rejects_and_above_the_budget_publish_nothing(
     fleet: Fleet, site: Site
 ) -> None:
