@@ -52,7 +52,7 @@ def _print(sources: list[dict[str, Any]]) -> None:
         table.add_row(*("-" if cell is None else str(cell) for cell in cells))
     Console(width=_WIDTH).print(table, highlight=False, markup=False)
     for source in sources:
-        reasons = [source["fault"]]
+        reasons = [source["fault"], (source["crawl"] or {}).get("reason")]
         reasons += [
             step["reason"] for step in (source["dump"], source["upload"]) if step and step["status"] == "failed"
         ]

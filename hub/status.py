@@ -1,9 +1,11 @@
 """How each source stands: what is published, archived and live. The files alone tell the first two, so also without the hub."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from crawlers.runtime.errors import ReleaseError
+from crawlers.runtime.last_run import read_last_run
 from crawlers.runtime.manifest import load_sources
 from crawlers.runtime.release import DESCRIPTION, Description, read_description, release_folder
 from hub.dataload.archive import Archived, find_archived, read_published
@@ -15,7 +17,8 @@ def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
     """The status of the source ``name`` as far as the files tell: ``live``, ``documents`` and ``state`` are null.
 
     ``published``, ``archived``, ``live``: release strings or null. ``rejects``: of the crawl that made the release, until it is
-    live; then also those of its upload. ``crawl``: how the last published crawl ended, null where a foreign crawler doesn't tell.
+    live; then also those of its upload. ``crawl``: how the last crawl went, published or not; null where there was none, or a
+    foreign crawler doesn't tell.
     """
     folder = release_folder(settings.runtime.shared_dir, name)
     fault = None
@@ -37,14 +40,7 @@ def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
         "rejects": crawled.rejects if crawled else None,
         "state": None,
         "fault": fault,
-        "crawl": crawled
-        and {
-            "outcome": crawled.outcome,
-            "started": crawled.started,
-            "finished": crawled.finished,
-            "records": crawled.records,
-            "rejects": crawled.rejects,
-        },
+        "crawl": _last_crawl(folder, crawled),
         "dump": None,
         "upload": None,
     }
@@ -79,6 +75,29 @@ def files_of_all(settings: HubSettings) -> list[dict[str, Any]]:
     found = [status_of_files(settings, source.name) for source in sources]
     faulty = [status_of_fault(error.path.parent.name, str(error)) for error in errors]
     return sorted(found + faulty, key=lambda status: status["name"])
+
+
+def _last_crawl(folder: Path, crawled: Description | None) -> dict[str, Any] | None:
+    try:
+        run = read_last_run(folder)
+    except ReleaseError as error:
+        return {"outcome": "unknown", "reason": str(error)}
+    if run is not None:
+        return _crawl(run.outcome, run.started, run.ended, run.counts.records, run.counts.rejects, run.message)
+    if crawled is not None:
+        return _crawl(crawled.outcome, crawled.started, crawled.finished, crawled.records, crawled.rejects)
+    return None
+
+
+def _crawl(outcome: str, started: str, finished: str, records: int, rejects: int, reason: str = "") -> dict[str, Any]:
+    return {
+        "outcome": outcome,
+        "started": started or None,
+        "finished": finished or None,
+        "records": records,
+        "rejects": rejects,
+        "reason": reason or None,
+    }
 
 
 def _state(status: dict[str, Any], under_way: list[str]) -> str:

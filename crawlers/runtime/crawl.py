@@ -11,6 +11,7 @@ from typing import Any
 
 from crawlers.runtime.errors import FleetError, PageError
 from crawlers.runtime.http import PATIENCE, Patience
+from crawlers.runtime.last_run import recorded
 from crawlers.runtime.loading import load_parse
 from crawlers.runtime.manifest import Source
 from crawlers.runtime.progress import Progress
@@ -83,19 +84,20 @@ def crawl(
     """
     with stopping() as stop, ReleaseWriter(shared_dir, source.manifest, code_version=code_version()) as writer:
         tally = Tally()
-        progress = Progress(source.name, tally, writer.counts)
-        run = Run(source, writer, tally, progress, stop, base_url, limit, contact, patience, on_record)
-        logger.info("%s: crawl started, release %s", source.name, writer.release)
-        try:
-            with stop.heeding():
-                _crawl_as_kind(run)
-        finally:
-            progress.close()
-        counts = writer.settle()
-        tally.fill(counts)
-        require_good(source.manifest, tally, counts, limited=run.limited)
-        with stop.too_late():
-            description = writer.publish(tally.errors)
+        with recorded(writer, tally, code_version()):
+            logger.info("%s: crawl started, release %s", source.name, writer.release)
+            progress = Progress(source.name, tally, writer.counts)
+            run = Run(source, writer, tally, progress, stop, base_url, limit, contact, patience, on_record)
+            try:
+                with stop.heeding():
+                    _crawl_as_kind(run)
+            finally:
+                progress.close()
+            counts = writer.settle()
+            tally.fill(counts)
+            require_good(source.manifest, tally, counts, limited=run.limited)
+            with stop.too_late():
+                description = writer.publish(tally.errors)
     logger.info(
         "%s: published %s: %d records, %d rejects, %d requests",
         source.name,
@@ -124,7 +126,9 @@ def _crawl_as_kind(run: Run) -> None:
     if run.source.manifest.kind == "api":
         _run_harvester(run)
     else:
-        from crawlers.runtime.scrapy_run import run_spider  # not at the top: API sources need no Scrapy
+        from crawlers.runtime.scrapy_run import (
+            run_spider,
+        )  # not at the top: it takes a while, and API sources do without
 
         run_spider(run)
 

@@ -38,7 +38,7 @@ def load_spider(source: Source) -> "type[scrapy.Spider]":
 
     :raises SourceCodeError: the file is missing or broken, defines no spider or several, or one of another name.
     """
-    import scrapy  # not at the top: images of the kind api have no Scrapy
+    import scrapy  # not at the top: it takes a while, and sources of the kind api do without
 
     path = source.folder / SPIDER
     module = _load(source, path)

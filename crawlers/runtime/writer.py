@@ -26,7 +26,9 @@ from crawlers.runtime.temporary import create_temporary, remove_abandoned, tempo
 
 logger = logging.getLogger(__name__)
 
-_LOCK = ".lock"
+LOCK = ".lock"
+# Not at once: the hub looks at the lock now and then, for a moment.
+_LOCK_SECONDS = 1.0
 _BATCH_BYTES = 1 << 20
 _BATCH_RECORDS = 2000
 
@@ -59,7 +61,7 @@ class ReleaseWriter:
         self.release = ""
         self.counts = Counts()
         self._code_version = code_version
-        self._lock = filelock.FileLock(self.folder / _LOCK, blocking=False, mode=0o660, fallback_to_soft=False)
+        self._lock = filelock.FileLock(self.folder / LOCK, timeout=_LOCK_SECONDS, mode=0o660, fallback_to_soft=False)
         self._files: dict[str, IO[bytes]] = {}
         self._identifiers: IdentifierIndex | None = None
         self._batch: dict[str, tuple[bytes, str]] = {}
@@ -74,7 +76,7 @@ class ReleaseWriter:
             self._lock.acquire()
         except filelock.Timeout as error:
             raise LockedError(
-                f"{self.manifest.name}: another crawl of this source is under way (it holds {self.folder / _LOCK}). "
+                f"{self.manifest.name}: another crawl of this source is under way (it holds {self.folder / LOCK}). "
                 "Wait for it to end, or stop it."
             ) from error
         except OSError as error:
