@@ -1,21 +1,14 @@
 """The archive: releases taken up from the shared volume by hard links, one folder each, that never change again.
 
 ``<archive>/<source>/<release>/`` holds what the crawler published. What is archived is read from the folder names alone, so
-that it can't lie after a crash. The files on the shared volume are others' work: links are looked at after they were made,
-inside the archive, so that nothing can be swapped between the look and the use, and neither a symbolic link nor a pipe is
-ever followed or opened.
+that it can't lie after a crash.
 """
 
-import errno
 import os
 import shutil
-import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from crawlers.runtime.errors import ReleaseError
 from crawlers.runtime.release import (
@@ -28,14 +21,12 @@ from crawlers.runtime.release import (
     parse_release,
     read_description,
 )
+from hub.dataload.plain_files import fsync, identity_of, link_or_copy, open_folder, open_plain, status_in
 
 _STAGING = ".staging-"
 _ATTEMPTS = 5
 _RELEASE_MAX_BYTES = 64
 _DESCRIPTION_MAX_BYTES = 1024 * 1024
-# linkat(2): another file system, none that has hard links, too many links, fs.protected_hardlinks.
-_NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}
-_WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 class _PublishedMeanwhile(Exception):
@@ -78,7 +69,7 @@ def read_published(published: Path) -> Release | None:
 
     :raises ReleaseError: it holds no release string, or isn't a plain file in a plain folder.
     """
-    with _open_folder(published) as folder:
+    with open_folder(published) as folder:
         return None if folder is None else _read_release(published, folder)
 
 
@@ -93,7 +84,7 @@ def take_up(published: Path, archive: Path, settle_seconds: float = 1.0) -> Arch
     """
     try:
         for _ in range(_ATTEMPTS):
-            with _open_folder(published) as folder:
+            with open_folder(published) as folder:
                 release = None if folder is None else _read_release(published, folder)
                 if folder is None or release is None:
                     return None
@@ -118,26 +109,10 @@ def take_up(published: Path, archive: Path, settle_seconds: float = 1.0) -> Arch
     )
 
 
-@contextmanager
-def _open_folder(path: Path) -> Iterator[int | None]:
-    """A descriptor of the folder ``path``; None where it isn't there."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield None
-        return
-    except OSError as error:
-        raise ReleaseError(f"{path} can't be read: {error}. A plain folder, no link, is expected.") from error
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def _read_release(published: Path, folder: int) -> Release | None:
     path = published / RELEASE
     try:
-        with _open_plain(folder, path) as file:
+        with open_plain(folder, path) as file:
             return parse_release(file.read(_RELEASE_MAX_BYTES + 1).decode("utf-8", "replace"), path)
     except FileNotFoundError:
         return None
@@ -145,18 +120,6 @@ def _read_release(published: Path, folder: int) -> Release | None:
         raise ReleaseError(
             f"{path} can't be read: {error}. Expected is a plain file that uid {os.geteuid()} may read."
         ) from error
-
-
-@contextmanager
-def _open_plain(folder: int, path: Path) -> Iterator[BinaryIO]:
-    """The file ``path``, which lies in ``folder``; never follows a link, never waits for a pipe."""
-    descriptor = os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        _require_plain(os.fstat(descriptor), path)
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            yield file
-    finally:
-        os.close(descriptor)
 
 
 def _is_later(published: Path, folder: int, release: Release, archived: Archived | None) -> bool:
@@ -167,7 +130,7 @@ def _is_later(published: Path, folder: int, release: Release, archived: Archived
     if archived is None:
         return True
     ours = archived.data.stat()
-    theirs = _status(folder, DATA)
+    theirs = status_in(folder, DATA)
     same_file = theirs is not None and (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)
     if release.at > archived.release.at:
         if same_file:
@@ -200,7 +163,7 @@ def _archive(published: Path, folder: int, release: Release, archive: Path, sett
     staging = archive / f"{_STAGING}{os.getpid()}"
     staging.mkdir()
     try:
-        taken = {name: _stage(published, folder, name, staging) for name in PUBLISH_ORDER}
+        taken = {name: link_or_copy(folder, published / name, staging / name, name == DATA) for name in PUBLISH_ORDER}
         if taken[DATA] is None:
             raise ReleaseError(
                 f"{published / DATA} is missing beside {RELEASE}, which says {release}. Crawl the source again."
@@ -208,56 +171,16 @@ def _archive(published: Path, folder: int, release: Release, archive: Path, sett
         if not _verify(published, staging, release):
             time.sleep(settle_seconds)
         if _read_release(published, folder) != release or any(
-            _identity(_status(folder, name)) != identity for name, identity in taken.items()
+            identity_of(status_in(folder, name)) != identity for name, identity in taken.items()
         ):
             raise _PublishedMeanwhile
-        _fsync(staging)
+        fsync(staging)
         staging.rename(target)
-        _fsync(archive)
+        fsync(archive)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
     return Archived(release, target)
-
-
-def _stage(published: Path, folder: int, name: str, staging: Path) -> tuple[int, ...] | None:
-    """Bring one file into ``staging``, by a link or as a copy; its identity on the shared volume, None where it isn't there."""
-    target = staging / name
-    try:
-        try:
-            os.link(name, target, src_dir_fd=folder, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in _NO_LINK:
-                raise
-            return _copy(published, folder, name, target)
-        status = target.lstat()
-        _require_plain(status, published / name)
-        if status.st_mode & _WRITE_BITS:
-            # Whoever may write to the published file could write to the archive.
-            if name != DATA:
-                target.unlink()
-                return _copy(published, folder, name, target)
-            try:
-                target.chmod(stat.S_IMODE(status.st_mode) & ~_WRITE_BITS)
-            except PermissionError:
-                target.unlink()
-                return _copy(published, folder, name, target)
-        _fsync(target)
-        return _identity(status)
-    except FileNotFoundError:
-        return None
-
-
-def _copy(published: Path, folder: int, name: str, target: Path) -> tuple[int, ...]:
-    with _open_plain(folder, published / name) as source:
-        status = os.fstat(source.fileno())
-        with target.open("xb") as copy:
-            shutil.copyfileobj(source, copy, 1 << 20)
-            copy.flush()
-            os.utime(copy.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
-            os.fchmod(copy.fileno(), 0o444)
-            os.fsync(copy.fileno())
-    return _identity(status) or ()
 
 
 def _verify(published: Path, staging: Path, release: Release) -> bool:
@@ -284,27 +207,3 @@ def _verify(published: Path, staging: Path, release: Release) -> bool:
                 "was cut off while it published, or something else wrote there. Nothing was taken up; crawl the source again."
             )
     return True
-
-
-def _require_plain(status: os.stat_result, path: Path) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise ReleaseError(f"{path} is no plain file. The release was refused; remove it and crawl the source again.")
-
-
-def _status(folder: int, name: str) -> os.stat_result | None:
-    try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-
-
-def _identity(status: os.stat_result | None) -> tuple[int, ...] | None:
-    return status and (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import gc
+import logging
 import os
 import re
 from collections import Counter
@@ -20,9 +21,12 @@ from pymongo.errors import BulkWriteError
 from crawlers.runtime.errors import ReleaseError
 from hub.dataload.documents import MAX_LINE_BYTES, RejectedLine, Transform, encode_line
 
+logger = logging.getLogger(__name__)
+
 UPLOAD_REJECTS = "upload-rejects.ndjson"
 _BATCH_DOCUMENTS = 1_000
 _BATCH_BYTES = 8 * 1024 * 1024
+_TELL_EVERY_LINES = 100_000
 _DUPLICATE_KEY = 11000
 # Of a line that is too long to be held, this much goes to the rejects.
 _EXCERPT_BYTES = 1_000
@@ -64,6 +68,7 @@ def load_file(
     loaded = Loaded()
     with data.open("rb", buffering=1 << 20) as file, _replacing(rejects_path) as rejects:
         batch = _Batch(collection)
+        told = 0
         for loaded.lines, line, whole in _read_lines(file):
             try:
                 if not whole:
@@ -73,6 +78,9 @@ def load_file(
                 _reject(loaded, rejects, data, loaded.lines, line, str(reason), whole)
             if batch.is_full:
                 _flush(loaded, batch, rejects, data)
+                if loaded.lines >= told + _TELL_EVERY_LINES:
+                    told = loaded.lines
+                    logger.info("%s: %d documents, %d rejects so far", data, loaded.documents, loaded.rejects)
         _flush(loaded, batch, rejects, data)
     if loaded.lines != loaded.documents + loaded.rejects:
         raise ReleaseError(

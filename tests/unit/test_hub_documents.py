@@ -34,14 +34,10 @@ def test_what_is_stored_is_what_was_published(value: Any) -> None:
     assert bson.decode(encode_line(line(document))) == document
 
 
-@pytest.mark.parametrize("number", [2**63, 2**64, -(2**63) - 1, 10**30, -(10**4000)])
+@pytest.mark.parametrize("number", [2**63, 2**64, -(2**63) - 1, 10**30, -(10**300)])
 def test_an_integer_beyond_64_bits_never_becomes_a_float(number: int) -> None:
     with pytest.raises(RejectedLine, match="64 bits"):
-        encode_line(b'{"_id":"a","n":[%b]}' % _digits(number))
-
-
-def _digits(number: int) -> bytes:
-    return b"-1" + b"0" * 4000 if number < -(10**3000) else str(number).encode()
+        encode_line(b'{"_id":"a","n":[%d]}' % number)
 
 
 @pytest.mark.parametrize(
