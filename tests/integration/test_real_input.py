@@ -1,4 +1,5 @@
-"""Real answers of real sites, said again on loopback and crawled by the real command: as many records as were recorded.
+"""Real answers of real sites, said again on loopback, crawled by the real command and taken up by a real hub: as many documents
+are live as records were recorded.
 
 Where only pages were recorded, the sitemap or listing that names them is put together here; nothing else is made up.
 """
@@ -7,8 +8,9 @@ import csv
 import gzip
 import io
 import json
+import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 from crawlers.runtime.jsonld import extract_jsonld
 from tests.command import Fleet
 from tests.replay import Answer, answer, read_exchanges, replay, sitemap
+from tests.running_hub import RunningHub
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DATA = CHECKOUT.parent / "shared" / "data"
@@ -26,56 +29,65 @@ EUCTR = "https://www.clinicaltrialsregister.eu"
 IMMPORT_SEARCH = "https://www.immport.org/shared/data/query/api/search/study"
 
 
-@pytest.fixture
-def shipped(tmp_path: Path) -> Fleet:
-    """The real command on the sources that the project ships."""
-    return Fleet(CHECKOUT / "crawlers" / "sources", tmp_path / "shared")
+@pytest.fixture(scope="module")
+def hub(make_module_hub: Callable[..., RunningHub]) -> RunningHub:
+    """A hub that runs, with the sources that the project ships, and one for bio.tools."""
+    hub = make_module_hub()
+    shutil.copytree(CHECKOUT / "crawlers" / "sources", hub.sources, dirs_exist_ok=True)
+    Fleet(hub.sources, hub.shared).write_source(
+        "biotools", "jsonld", BIOTOOLS, url="https://bio.tools/", concurrency=32
+    )
+    return hub.start()
 
 
-def crawl(fleet: Fleet, name: str, answers: Mapping[str, Answer], rejects: int = 0) -> None:
-    """Crawl to a published release with so many rejects."""
+def crawl(hub: RunningHub, name: str, answers: Mapping[str, Answer], rejects: int = 0) -> list[dict[str, Any]]:
+    """Crawl to a published release with so many rejects, and see each of its records live; returns them."""
+    fleet = Fleet(hub.sources, hub.shared)
     with replay(answers) as site:
         result = fleet.run("crawl", name, "--base-url", site.base_url)
     assert result.returncode == 0, result.stderr
-    assert len(fleet.rejects(name)) == rejects, fleet.rejects(name)
-    assert fleet.description(name)["records"] == len(fleet.records(name))
     assert site.total == len(answers), f"each is asked for once: {site.requests}"
+    assert len(fleet.rejects(name)) == rejects, fleet.rejects(name)
+    records = fleet.records(name)
+    published = fleet.description(name)
+    assert published["records"] == len(records)
+    assert hub.wait_until_live(name, published["release"])["documents"] == len(records)
+    assert hub.live(name) == sorted(records, key=lambda record: record["_id"])
+    return records
 
 
-def test_pangaeas_landing_page_becomes_a_record(shipped: Fleet) -> None:
+def test_pangaeas_landing_page_becomes_a_record(hub: RunningHub) -> None:
     pages = read_exchanges(DATA / "html-jsonld" / "landing" / "pangaea-902845")
-    crawl(shipped, "pangaea", {"https://doi.pangaea.de/sitemap.xml": sitemap(list(pages)), **pages})
-    [record] = shipped.records("pangaea")
+    [record] = crawl(hub, "pangaea", {"https://doi.pangaea.de/sitemap.xml": sitemap(list(pages)), **pages})
     assert record["_id"] == "pangaea_PANGAEA.902845"
     assert record["name"].startswith("In-situ airborne measurements of atmospheric and sea surface parameters")
     assert record["creator"][0]["name"] == "Konrad Bärfuss"
     assert len(record["creator"]) == 9
 
 
-def test_the_registers_trials_become_records(shipped: Fleet) -> None:
+def test_the_registers_trials_become_records(hub: RunningHub) -> None:
     pages: dict[str, Answer] = {}
     for folder in (DATA / "trials" / "opentrials").glob("euctr-*"):
         pages.update(read_exchanges(folder))
     tables = "".join(f'<table class="result"><tr><td><a href="{url}">XX</a></td></tr></table>' for url in pages)
     listing = f'<div class="outcome">{len(pages)} result(s) found for: . Displaying page 1 of 1.</div>{tables}'
-    crawl(shipped, "euctr", {f"{EUCTR}/ctr-search/search?query=&page=1": answer(listing), **pages})
-    records = {record["_id"]: record for record in shipped.records("euctr")}
+    crawled = crawl(hub, "euctr", {f"{EUCTR}/ctr-search/search?query=&page=1": answer(listing), **pages})
+    records = {record["_id"]: record for record in crawled}
     assert sorted(records) == ["euctr_2005-002909-23", "euctr_2011-005852-33"]
     assert records["euctr_2005-002909-23"]["sponsor"][0]["name"] == "F Hoffmann La-Roche AG"
     assert records["euctr_2005-002909-23"]["status"] == "Completed"
     assert records["euctr_2011-005852-33"]["funding"][0]["funder"]["name"] == "Medicines for Malaria Venture (MMV)"
 
 
-def test_dryads_datasets_become_records(shipped: Fleet) -> None:
+def test_dryads_datasets_become_records(hub: RunningHub) -> None:
     text = (DATA / "dryad-api" / "datasets.json").read_text(encoding="utf-8")
     recorded = json.loads(text.removeprefix("value:"))
     datasets = recorded["_embedded"]["stash:datasets"]
     recorded["total"] = len(datasets)  # one page of eight was recorded
     url = "https://datadryad.org/api/v2/datasets?page=1&per_page=100"
-    crawl(shipped, "dryad", {url: answer(json.dumps(recorded), "application/json")}, rejects=2)
-    records = shipped.records("dryad")
+    records = crawl(hub, "dryad", {url: answer(json.dumps(recorded), "application/json")}, rejects=2)
     undescribed = [dataset for dataset in datasets if "message" in dataset]
-    assert [reject["record"] for reject in shipped.rejects("dryad")] == undescribed
+    assert [reject["record"] for reject in Fleet(hub.sources, hub.shared).rejects("dryad")] == undescribed
     datasets = [dataset for dataset in datasets if "message" not in dataset]
     assert len(records) == 8
     assert [record["_id"] for record in records] == [f"dryad_{dataset['identifier'][4:]}" for dataset in datasets]
@@ -83,7 +95,7 @@ def test_dryads_datasets_become_records(shipped: Fleet) -> None:
     assert not any("scott.fisher@" in json.dumps(record) for record in records)
 
 
-def test_immports_study_becomes_a_record(shipped: Fleet) -> None:
+def test_immports_study_becomes_a_record(hub: RunningHub) -> None:
     tables = immport_tables()
     [study] = tables["study"]
     number = study["STUDY_ACCESSION"]
@@ -116,8 +128,9 @@ def test_immports_study_becomes_a_record(shipped: Fleet) -> None:
             ]
         },
     }
-    crawl(shipped, "immport", {url: answer(json.dumps(body), "application/json") for url, body in answers.items()})
-    [record] = shipped.records("immport")
+    [record] = crawl(
+        hub, "immport", {url: answer(json.dumps(body), "application/json") for url, body in answers.items()}
+    )
     assert record["_id"] == "immport_SDY139"
     assert record["species"] == [{"name": "Mus musculus"}]
     assert record["author"][0]["affiliation"]["name"] == "University of Rochester Medical Center"
@@ -125,16 +138,14 @@ def test_immports_study_becomes_a_record(shipped: Fleet) -> None:
     assert record["citedBy"][0]["name"].startswith("The peptide specificity of the endogenous T follicular helper")
 
 
-def test_two_thousand_tools_become_records(fleet: Fleet) -> None:
+def test_two_thousand_tools_become_records(hub: RunningHub) -> None:
     """All Bioschemas descriptions of bio.tools, each embedded in a page, in three forms of JSON-LD."""
     lines = gzip.decompress((DATA / "biotools" / "bioschemas.jsonl.gz").read_bytes()).decode().splitlines()
     pages = {
         f"https://bio.tools/tool/{number}": answer(f'<script type="application/ld+json">{line}</script>')
         for number, line in enumerate(lines)
     }
-    fleet.write_source("biotools", "jsonld", BIOTOOLS, url="https://bio.tools/", concurrency=32)
-    crawl(fleet, "biotools", {"https://bio.tools/sitemap.xml": sitemap(list(pages)), **pages})
-    records = fleet.records("biotools")
+    records = crawl(hub, "biotools", {"https://bio.tools/sitemap.xml": sitemap(list(pages)), **pages})
     assert len(records) == len(lines) == 2161
     assert all(isinstance(record["name"], str) for record in records)
     recorded = {item["@id"] for line in lines for item in tools(json.loads(line))}
