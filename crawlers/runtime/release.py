@@ -91,7 +91,7 @@ def release_folder(shared_dir: Path, source: str) -> Path:
 
 def format_release(moment: datetime) -> str:
     """The release string of a crawl that started at ``moment`` (aware): UTC, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def parse_release(text: str, path: Path) -> Release:
