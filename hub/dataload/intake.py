@@ -42,6 +42,7 @@ class _Known:
     failed_release: str = ""
     retry_at: float = 0.0
     checked: bool = False
+    cleaned: bool = False
     tasks: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
 
 
@@ -102,6 +103,9 @@ class Intake:
         known = self._known[name]
         try:
             seen, archived = await asyncio.to_thread(self._read, name)
+            if not known.cleaned:
+                await asyncio.to_thread(self._books.live.drop_temporary, name)
+                known.cleaned = True
             if not known.checked:
                 known.live = await asyncio.to_thread(self._read_live, name)
                 known.checked = True

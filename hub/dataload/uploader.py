@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections import defaultdict
+from concurrent.futures import BrokenExecutor
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ClassVar
@@ -65,6 +66,11 @@ class SourceUploader(BaseSourceUploader):
                 raise live
         except Exception as error:
             reason = str(error) or repr(error)
+            if isinstance(error, BrokenExecutor):
+                reason = (
+                    "the worker process was killed, perhaps for want of memory. The live collection stays as it was; "
+                    "it will be tried again within the hour, and by `fleet upload`."
+                )
             logger.error("%s: release %s did not go live: %s", self.name, archived.release, reason)
             await self._register(archived, "failed", err=reason, seconds=time.monotonic() - started)
             raise error if isinstance(error, FleetError) else DatabaseError(f"{self.name}: {reason}") from error

@@ -48,6 +48,25 @@ def test_a_hub_killed_in_an_upload_starts_at_once_and_takes_it_up_again(make_hub
     assert hub.collections() == ["site"]
 
 
+def test_a_worker_killed_in_an_upload_is_told_and_the_next_upload_works(make_hub: MakeHub) -> None:
+    hub = make_hub()
+    hub.add_source("site")
+    hub.start()
+    hub.publish("site", FIRST, documents(10))
+    hub.wait_until_live("site", FIRST)
+    hub.publish("site", SECOND, documents(MANY))
+    wait_for(lambda: _loading(hub), "the upload to be under way")
+    assert hub.process
+    for worker in psutil.Process(hub.process.pid).children():
+        worker.kill()
+    status = hub.wait_for_state("site", "upload failed")
+    assert "worker process was killed" in status["upload"]["reason"]
+    assert hub.live("site") == documents(10)
+    assert hub.run("upload", "site").returncode == 0
+    assert hub.status("site")["documents"] == MANY
+    assert hub.collections() == ["site"]
+
+
 def test_a_hub_told_to_stop_in_an_upload_leaves_nothing_running_and_the_old_release_live(make_hub: MakeHub) -> None:
     hub = make_hub()
     hub.add_source("site")
