@@ -41,7 +41,11 @@ def _tell(answer: dict[str, Any], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(answer))
     elif answer["outcome"] == "nothing to do":
-        click.echo(f"{answer['source']}: nothing to do, the latest release is there already")
+        why = {
+            "dump": "nothing is published that is not archived",
+            "upload": "the latest archived release is live",
+        }
+        click.echo(f"{answer['source']}: nothing to do, {why[answer['action']]}")
     elif answer["action"] == "dump":
         click.echo(f"{answer['source']}: release {answer['release']} is archived")
     else:
