@@ -46,6 +46,8 @@ def run(settings: HubSettings) -> None:
 
 def _serve(settings: HubSettings) -> None:
     os.environ["HUB_CONFIG"] = "hub.config"
+    # The SDK imports a library that looks for git at once, and does without it when told so.
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     os.environ.setdefault("IPYTHONDIR", str(settings.runtime.data_dir / "hub" / "ipython"))
     _quieten_sdk()
     path = list(sys.path)
