@@ -31,8 +31,8 @@ def encode(record: Any) -> bytes:
     except (TypeError, orjson.JSONEncodeError) as error:
         raise UnwritableError(f"not JSON: {error}") from error
     # orjson writes NaN and infinities as null: the record would change unseen.
-    if b"null" in line and (field := _not_a_number(record)):
-        raise UnwritableError("NaN or infinity has no form in JSON", field)
+    if b"null" in line and not _is_finite(record):
+        raise UnwritableError("NaN or infinity has no form in JSON", _not_a_number(record))
     return line
 
 
@@ -52,6 +52,21 @@ def ascii_shown(value: Any) -> str:
     except Exception as error:  # nested too deeply, a number of too many digits, or code of its own that fails
         text = f"{type(value).__name__} that can't be shown: {type(error).__name__}: {error}"
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _is_finite(record: dict[str, Any]) -> bool:
+    """Whether all numbers in it are finite. Most records hold a null: this is the quick half of ``_not_a_number``."""
+    waiting: list[Any] = [record]
+    for value in waiting:  # grows while it is walked through
+        for item in value.values() if isinstance(value, dict) else value:
+            if type(item) is str or item is None:
+                continue
+            if isinstance(item, float):
+                if not math.isfinite(item):
+                    return False
+            elif isinstance(item, dict | list | tuple):
+                waiting.append(item)
+    return True
 
 
 def _not_a_number(value: Any, path: str = "") -> str:
