@@ -132,6 +132,7 @@ def test_a_shared_volume_that_can_not_be_written_is_named_with_what_to_do(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 def test_a_crawl_that_is_stopped_at_any_moment_publishes_all_or_nothing(fleet: Fleet, site: Site, source: str) -> None:
     site.put("/second", "second")
     chance = random.Random(20261122)

@@ -77,6 +77,7 @@ def test_publishers_that_race_with_the_dump_put_nothing_false_into_the_archive(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("publisher", ["publish", "publish_foreign"])
 def test_publishers_that_are_killed_while_they_race_put_nothing_false_into_the_archive(
     crasher: Crasher, folder: Path, publisher: str
