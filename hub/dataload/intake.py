@@ -34,15 +34,21 @@ Action = Callable[..., Coroutine[Any, Any, Any]]
 
 @dataclass
 class _Known:
-    """What the intake knows of a source. ``seen``: the release file that the last dump dealt with."""
+    """What the intake knows of a source. ``seen``: the release file that the last dump dealt with.
+
+    ``whole``: whether the live collection holds what was loaded. ``checked``: whether that and ``live`` are known.
+    ``collections``: held by what changes the source's collections, or looks at them: what is half changed would look broken.
+    """
 
     seen: tuple[int, ...] | None = None
     archived: Archived | None = None
     live: LiveRelease | None = None
+    whole: bool = True
     failed_release: str = ""
     retry_at: float = 0.0
     checked: bool = False
     cleaned: bool = False
+    collections: asyncio.Lock = field(default_factory=asyncio.Lock)
     tasks: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
 
 
@@ -77,9 +83,15 @@ class Intake:
         """The task that does ``action`` for the source ``name``: the one under way, or a new one."""
         tasks = self._known[name].tasks
         if action not in tasks:
-            tasks[action] = asyncio.create_task(self._actions[action](name, **options))
+            tasks[action] = asyncio.create_task(self._act(action, name, options))
             tasks[action].add_done_callback(lambda task: self._done(action, name, task))
         return tasks[action]
+
+    async def _act(self, action: str, name: str, options: dict[str, Any]) -> Any:
+        if action != "upload":
+            return await self._actions[action](name, **options)
+        async with self._known[name].collections:
+            return await self._actions[action](name, **options)
 
     def under_way(self, name: str) -> list[str]:
         """The actions under way for the source ``name``."""
@@ -103,12 +115,9 @@ class Intake:
         known = self._known[name]
         try:
             seen, archived = await asyncio.to_thread(self._read, name)
-            if not known.cleaned:
-                await asyncio.to_thread(self._books.live.drop_temporary, name)
-                known.cleaned = True
-            if not known.checked:
-                known.live = await asyncio.to_thread(self._read_live, name)
-                known.checked = True
+            if not known.checked and not known.collections.locked():
+                async with known.collections:
+                    await asyncio.to_thread(self._read_live, name, known)
         except (OSError, PyMongoError) as error:
             logger.warning("%s: can't be looked at, will be tried again: %s", name, error)
             return
@@ -118,10 +127,10 @@ class Intake:
             if seen:
                 self.start("dump", name)
         if archived and "upload" not in known.tasks and not self._is_settled(known, archived.release.text):
-            self.start("upload", name)
+            self.start("upload", name, force=not known.whole)
 
     def _is_settled(self, known: _Known, release: str) -> bool:
-        if known.live and known.live.release == release:
+        if known.live and known.live.release == release and known.whole:
             return True
         return known.failed_release == release and time.monotonic() < known.retry_at
 
@@ -134,15 +143,16 @@ class Intake:
             seen = None
         return seen, find_archived(self._settings.archive_dir / name)
 
-    def _read_live(self, name: str) -> LiveRelease | None:
-        live = self._books.live.find(name)
-        if live and not self._books.is_whole(name, live.documents):
-            logger.warning(
-                "%s: the live collection is not what was loaded as %s: it is loaded again", name, live.release
-            )
-            self._books.live.forget(name)
-            return None
-        return live
+    def _read_live(self, name: str, known: _Known) -> None:
+        if not known.cleaned:
+            self._books.live.drop_temporary(name)
+            known.cleaned = True
+        known.live = self._books.live.find(name)
+        known.whole = known.live is None or self._books.is_whole(name, known.live.documents)
+        known.checked = True
+        if known.live and not known.whole:
+            release = known.live.release
+            logger.warning("%s: the live collection is not what was loaded as %s: it is loaded again", name, release)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the file system tell of releases. Where it can't (NFS, SMB, too many watches) there is still the poll."""

@@ -54,10 +54,6 @@ class LiveBook:
             live = _settle(entry, set(self._collections.list_collection_names()))
             self._book.update_one({"_id": source}, {"$set": {"live": live, "next": None}})
 
-    def forget(self, source: str) -> None:
-        """Take nothing for live, so that the latest release is loaded again."""
-        self._book.delete_one({"_id": source})
-
     def drop_temporary(self, source: str) -> list[str]:
         """Drop what cut-off uploads of ``source`` left behind; the names of what was dropped."""
         self.settle(source)
