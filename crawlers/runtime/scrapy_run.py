@@ -24,8 +24,12 @@ def run_spider(run: "Run") -> None:
     :raises FleetError: it did not end by itself ("finished", or at the limit).
     """
     spider = load_spider(run.source)
-    process = _quiet_process(_settings(run))
+    process = _quiet_process(_defaults(run))
     crawler = RunCrawler(spider, process.settings, init_reactor=True)
+    for name, value in _fixed(run).items():
+        if isinstance(value, dict):  # components that the source brings, an images pipeline say, work beside ours
+            value = {**crawler.settings.getdict(name), **value}
+        crawler.settings.set(name, value, priority="cmdline")
     crawler.fleet_run = run
     failures: list[Failure] = []
     process.crawl(crawler).addErrback(failures.append)
@@ -76,29 +80,36 @@ def _quiet_process(settings: dict[str, Any]) -> CrawlerProcess:
     return process
 
 
-def _settings(run: "Run") -> dict[str, Any]:
-    manifest = run.source.manifest
+def _defaults(run: "Run") -> dict[str, Any]:
+    """Settings that a spider's ``custom_settings`` may change."""
     return {
-        "BOT_NAME": "crawler-fleet",
         "LOG_INSTALL_ROOT_HANDLER": False,
-        "USER_AGENT": http.user_agent(manifest, run.contact),
-        "ROBOTSTXT_OBEY": manifest.obey_robots,
-        "DOWNLOAD_DELAY": 1 / manifest.rate,
         "DOWNLOAD_DELAY_JITTER": 0,
-        "CONCURRENT_REQUESTS_PER_DOMAIN": manifest.concurrency,
-        "CONCURRENT_REQUESTS": max(16, manifest.concurrency),
         "DOWNLOAD_TIMEOUT": run.patience.timeout_seconds,
         "DOWNLOAD_MAXSIZE": http.MAX_BODY_BYTES,
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
         "RETRY_TIMES": http.RETRIES,
         "RETRY_GIVE_UP_LOG_LEVEL": "DEBUG",
         "RETRY_HTTP_CODES": list(http.RETRY_STATUSES),
-        "CLOSESPIDER_ITEMCOUNT": run.limit,
         "COOKIES_ENABLED": False,
-        "HTTPPROXY_ENABLED": not run.base_url,  # a proxy of the environment is for the real hosts
         # No control ports: neither is asked for.
         "TELNETCONSOLE_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,
+    }
+
+
+def _fixed(run: "Run") -> dict[str, Any]:
+    """Settings that no spider changes: what the manifest says of the site, and the parts that publish and count."""
+    manifest = run.source.manifest
+    return {
+        "BOT_NAME": "crawler-fleet",
+        "USER_AGENT": http.user_agent(manifest, run.contact),
+        "ROBOTSTXT_OBEY": manifest.obey_robots,
+        "DOWNLOAD_DELAY": 1 / manifest.rate,
+        "CONCURRENT_REQUESTS_PER_DOMAIN": manifest.concurrency,
+        "CONCURRENT_REQUESTS": max(16, manifest.concurrency),
+        "CLOSESPIDER_ITEMCOUNT": run.limit and run.limit + 1,  # as many as the limit are a whole source
+        "HTTPPROXY_ENABLED": not run.base_url,  # a proxy of the environment is for the real hosts
         "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https"), f"{_PARTS}.BaseUrlDownloadHandler"),
         "DOWNLOADER_MIDDLEWARES": {
             "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,

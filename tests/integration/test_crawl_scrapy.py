@@ -270,9 +270,7 @@ def test_dropped_and_failing_items_are_rejects(fleet: Fleet, site: Site) -> None
         class LittleSpider(scrapy.Spider):
             name = "little"
             start_urls = ["http://site.invalid/list"]
-            custom_settings = {
-                "ITEM_PIPELINES": {Sieve: 100, "crawlers.runtime.scrapy_parts.ReleasePipeline": 1000}
-            }
+            custom_settings = {"ITEM_PIPELINES": {Sieve: 100}}
 
             def parse(self, response):
                 for number in range(5):
@@ -298,6 +296,35 @@ def test_a_limit_shows_the_first_records_and_publishes_nothing(fleet: Fleet, sit
     assert (done.returncode, fleet.files("little")) == (5, [])
     assert done.stdout.count('"_id":"little_') == 2
     assert "by --limit, so this is no release" in done.stderr
+
+
+def test_as_many_records_as_the_limit_are_a_whole_source(fleet: Fleet, site: Site) -> None:
+    fleet.write_source("little", "scrapy", SPIDER)
+    items(site, 4)
+    done = fleet.run(*crawl_args(site), "--limit", "4")
+    assert done.returncode == 0, done.stderr
+    assert len(fleet.records("little")) == done.stdout.count('"_id":"little_') == 4
+
+
+def test_a_spider_can_not_change_what_the_manifest_says(fleet: Fleet, site: Site) -> None:
+    settings = """
+        custom_settings = {
+            "ROBOTSTXT_OBEY": False, "USER_AGENT": "Mozilla", "DOWNLOAD_DELAY": 0,
+            "ITEM_PIPELINES": {"crawlers.runtime.scrapy_parts.ReleasePipeline": None},
+            "EXTENSIONS": {"crawlers.runtime.scrapy_parts.RunExtension": None},
+            "SPIDER_MIDDLEWARES": {"crawlers.runtime.scrapy_parts.FailureMiddleware": None},
+        }
+    """
+    code = SPIDER.replace('name = "little"', f'name = "little"{settings}', 1)
+    fleet.write_source("little", "scrapy", code, rate=20, error_budget=0.5)
+    items(site, 3)
+    site.put("/robots.txt", "User-agent: *\nDisallow: /item/2\n")
+    done = fleet.run(*crawl_args(site))
+    assert done.returncode == 0, done.stderr
+    assert len(fleet.records("little")) == 2
+    assert fleet.description("little")["errors"]["robots"]["count"] == 1
+    assert all(seen.user_agent.startswith("crawler-fleet/") for seen in site.seen)
+    assert min(later.at - earlier.at for earlier, later in pairwise(site.seen)) >= 0.025
 
 
 def test_the_rate_of_the_manifest_is_kept_also_with_requests_side_by_side(fleet: Fleet, site: Site) -> None:
