@@ -6,7 +6,7 @@ They reach the run that they belong to by the crawler (``RunCrawler.fleet_run``)
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from itemadapter import ItemAdapter
 from scrapy import Request, Spider, signals
@@ -24,15 +24,13 @@ from twisted.python.failure import Failure
 from crawlers.runtime import http
 from crawlers.runtime.errors import FleetError, PageError
 from crawlers.runtime.failures import failure_class, status_class
-
-if TYPE_CHECKING:
-    from crawlers.runtime.crawl import Run
+from crawlers.runtime.run import Run
 
 
 class RunCrawler(Crawler):
     """A crawler that knows the run that it belongs to."""
 
-    fleet_run: "Run"
+    fleet_run: Run
 
 
 class AlreadyFetched(IgnoreRequest):

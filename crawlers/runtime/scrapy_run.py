@@ -1,7 +1,7 @@
 """Runs a Scrapy spider in this process, for one crawl."""
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scrapy.crawler import CrawlerProcess
 from twisted.python.failure import Failure
@@ -9,15 +9,13 @@ from twisted.python.failure import Failure
 from crawlers.runtime import http
 from crawlers.runtime.errors import FleetError
 from crawlers.runtime.loading import load_spider
+from crawlers.runtime.run import Run
 from crawlers.runtime.scrapy_parts import RunCrawler
-
-if TYPE_CHECKING:
-    from crawlers.runtime.crawl import Run
 
 _PARTS = "crawlers.runtime.scrapy_parts"
 
 
-def run_spider(run: "Run") -> None:
+def run_spider(run: Run) -> None:
     """Crawl with the source's spider until it ends.
 
     :raises Interrupted: a signal ended it.
@@ -80,7 +78,7 @@ def _quiet_process(settings: dict[str, Any]) -> CrawlerProcess:
     return process
 
 
-def _defaults(run: "Run") -> dict[str, Any]:
+def _defaults(run: Run) -> dict[str, Any]:
     """Settings that a spider's ``custom_settings`` may change."""
     return {
         "LOG_INSTALL_ROOT_HANDLER": False,
@@ -98,7 +96,7 @@ def _defaults(run: "Run") -> dict[str, Any]:
     }
 
 
-def _fixed(run: "Run") -> dict[str, Any]:
+def _fixed(run: Run) -> dict[str, Any]:
     """Settings that no spider changes: what the manifest says of the site, and the parts that publish and count."""
     manifest = run.source.manifest
     return {
