@@ -11,20 +11,29 @@ from crawlers.runtime.settings import RuntimeSettings
 
 
 @click.command(epilog="Example: fleet sources --json")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object: sources and errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object a source.")
 @click.pass_context
 def sources(ctx: click.Context, as_json: bool) -> None:
-    """List the sources. Exits with 2 if a manifest is bad, and says file and line."""
+    """List the sources. Exits with 2 if a manifest is bad, and says file and line.
+
+    In JSON each is its manifest and "error": null; of one with a bad manifest there is but "name" and "error", an object of
+    "file", "line" and "reason".
+    """
     found, errors = load_sources(RuntimeSettings.from_environment().sources_dir)
     if as_json:
-        manifests = [msgspec.to_builtins(source.manifest) for source in found]
-        faults = [{"file": str(error.path), "line": error.line, "reason": error.reason} for error in errors]
-        click.echo(json.dumps({"sources": manifests, "errors": faults}, indent=2))
+        good = [{**msgspec.to_builtins(source.manifest), "error": None} for source in found]
+        bad = [
+            {
+                "name": error.path.parent.name,
+                "error": {"file": str(error.path), "line": error.line, "reason": error.reason},
+            }
+            for error in errors
+        ]
+        click.echo(json.dumps(sorted(good + bad, key=lambda source: str(source["name"])), indent=2))
     else:
         for source in found:
-            click.echo(
-                f"{source.name:20} {source.manifest.kind:8} {source.manifest.schedule:16} {source.manifest.title}"
-            )
+            shown = source.manifest
+            click.echo(f"{shown.name:20} {shown.kind:8} {shown.schedule:16} {shown.title}")
     for error in errors:
         click.echo(f"fleet: {error}", err=True)
     ctx.exit(EXIT_USAGE if errors else EXIT_OK)

@@ -167,7 +167,7 @@ def test_a_second_start_goes_on_with_the_data_of_the_first(compose: Compose) -> 
 def test_the_image_of_each_other_kind_runs_its_source(compose: Compose, source: str) -> None:
     checked(compose.run("build", source, timeout=900))
     listed = checked(compose.run("run", "--rm", "--no-deps", "-T", source, "fleet", "sources", "--json"))
-    assert [manifest["name"] for manifest in json.loads(listed)["sources"]] == [source]
+    assert [manifest["name"] for manifest in json.loads(listed)] == [source]
     nowhere = ("scripts/run-spider.sh", source, "--base-url", "http://127.0.0.1:9")
     crawled = compose.run("run", "--rm", "--no-deps", "-T", "-e", "FLEET_RETRY_PAUSE_SECONDS=0.01", source, *nowhere)
     assert crawled.returncode == 1

@@ -29,12 +29,15 @@ def study_ids(api: ApiClient) -> Iterator[str]:
     while True:
         query = {"term": "", "pageSize": PAGE_SIZE, "fromRecord": seen, "sortFieldDirection": "desc"}
         hits = api.get_json(SEARCH, query)["hits"]
-        total = hits["total"]["value"] if isinstance(hits["total"], dict) else hits["total"]
         yield from (hit["_id"] for hit in hits["hits"])
         seen += len(hits["hits"])
-        if seen >= total:
+        total = hits.get("total")  # a number, or an object since Elasticsearch 7
+        total = total["value"] if isinstance(total, dict) else total
+        short = len(hits["hits"]) < PAGE_SIZE
+        whole = short if total is None else seen >= total
+        if whole:
             return
-        if len(hits["hits"]) < PAGE_SIZE:
+        if short:
             raise PageError(
                 SEARCH, f"{seen} studies were listed, but the total is {total}: a page came short", "hits.hits"
             )
