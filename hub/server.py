@@ -17,7 +17,7 @@ from hub.api.guard import Guard, GuardedApplication
 from hub.api.handlers import ActionHandler, IndexHandler, StatusHandler
 from hub.books import open_books
 from hub.dataload.intake import Intake
-from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes
+from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes, manifest_states
 from hub.jobs import FleetJobManager, listening_sockets
 from hub.settings import HubSettings
 from hub.status import complete_status, status_of_fault, status_of_files
@@ -34,15 +34,16 @@ _THREADS = 8
 
 
 class FleetHubServer(HubServer):
-    """``sources``, ``faults``: what was found when the hub started."""
+    """``sources``, ``faults``: the sources that can be served, and those that can't, as their manifests are now."""
 
     def __init__(self, settings: HubSettings) -> None:
         super().__init__(source_list=[], features=FEATURES, name="Crawler Fleet")
         self.logger = logging.getLogger(config.LOGGER_NAME)
         self.settings = settings
-        self.sources: list[SourceClasses]
-        self.faults: list[SourceFault]
-        self.sources, self.faults = find_source_classes(settings.runtime.sources_dir, settings.hub_sources_dir)
+        self.sources: list[SourceClasses] = []
+        self.faults: list[SourceFault] = []
+        self._manifests: tuple[tuple[str, int, int], ...] | None = None
+        self._read_manifests()  # now: worker processes, which inherit where to look for packages, start soon
         self.intake: Intake
         self._intake_task: asyncio.Task[None] | None = None
 
@@ -55,9 +56,34 @@ class FleetHubServer(HubServer):
         # Its only use of data plugins is to ask which are registered: none.
         no_plugins = SimpleNamespace(register={})
         self.managers["source_manager"] = SourceManager([], dumps, uploads, no_plugins)
-        dumps.register_classes([classes.dumper for classes in self.sources])
-        uploads.register_classes([classes.uploader for classes in self.sources])
-        dumps.schedule_all()
+        self._register()
+
+    def find_sources(self) -> list[str]:
+        """The names of the sources that can be served. If manifests came, went or changed since, they are read anew."""
+        if manifest_states(self.settings.runtime.sources_dir) != self._manifests:
+            try:
+                self._read_manifests()
+                self._register()
+            except UsageError as error:
+                logger.error("%s. The hub goes on with the sources that it knows.", error)
+        return [classes.source.name for classes in self.sources]
+
+    def _read_manifests(self) -> None:
+        settings = self.settings
+        self._manifests = manifest_states(settings.runtime.sources_dir)
+        self.sources, self.faults = find_source_classes(settings.runtime.sources_dir, settings.hub_sources_dir)
+        for fault in self.faults:
+            logger.error("the source %s is left out: %s", fault.name, fault.reason)
+
+    def _register(self) -> None:
+        dumps, uploads = self.managers["dump_manager"], self.managers["upload_manager"]
+        for classes in self.sources:
+            name = classes.source.name
+            if name not in dumps.register:
+                dumps.register_classes([classes.dumper])
+                uploads.register_classes([classes.uploader])
+                dumps.dump_src(name, skip_manual=True, schedule=True)
+                logger.info("the source %s is served", name)
 
     def configure_api_endpoints(self) -> None:
         super().configure_api_endpoints()
@@ -101,12 +127,10 @@ class FleetHubServer(HubServer):
         listening_sockets.extend(server._sockets.values())
 
     def before_start(self) -> None:
-        names = [classes.source.name for classes in self.sources]
-        for fault in self.faults:
-            logger.error("the source %s is left out: %s", fault.name, fault.reason)
-        self.intake = Intake(self.settings, names, open_books(), {"dump": self._dump, "upload": self._upload})
+        actions = {"dump": self._dump, "upload": self._upload}
+        self.intake = Intake(self.settings, self.find_sources, open_books(), actions)
         self._intake_task = self.managers["job_manager"].loop.create_task(self.intake.run())
-        logger.info("the hub listens on %s; sources: %s", self.settings.url, ", ".join(names) or "none")
+        logger.info("the hub listens on %s", self.settings.url)
 
     def stop(self) -> None:
         """End everything that the hub started. Called once its loop has stopped."""

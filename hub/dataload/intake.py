@@ -7,6 +7,7 @@ So it needs no queue that a crash could lose: an upload that was cut off is simp
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,13 +54,18 @@ class _Known:
 
 
 class Intake:
-    """``actions``: ``dump`` and ``upload``, each a coroutine function of a source's name."""
+    """``find_sources`` gives the names of the sources, asked for at each round; ``actions``: ``dump`` and ``upload``, each a
+    coroutine function of a source's name.
+    """
 
-    def __init__(self, settings: HubSettings, sources: list[str], books: Books, actions: dict[str, Action]) -> None:
+    def __init__(
+        self, settings: HubSettings, find_sources: Callable[[], list[str]], books: Books, actions: dict[str, Action]
+    ) -> None:
         self._settings = settings
         self._books = books
         self._actions = actions
-        self._known = {name: _Known() for name in sources}
+        self._find_sources = find_sources
+        self._known: defaultdict[str, _Known] = defaultdict(_Known)
         self._wake = asyncio.Event()
         self._observer: Any = None
 
@@ -69,7 +75,7 @@ class Intake:
         try:
             while True:
                 self._wake.clear()
-                for name in self._known:
+                for name in self._find_sources():
                     await self._look(name)
                 try:
                     await asyncio.wait_for(self._wake.wait(), self._settings.poll_seconds)

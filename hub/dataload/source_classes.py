@@ -5,6 +5,7 @@ The made classes are bound in this module, where the worker processes find them 
 
 import importlib
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from biothings.hub.dataload.dumper import BaseDumper
 from biothings.hub.dataload.uploader import BaseSourceUploader
 
-from crawlers.runtime.manifest import Source, load_sources
+from crawlers.runtime.manifest import MANIFEST, Source, load_sources
 from hub.dataload import dumper, sources, uploader
 
 
@@ -52,6 +53,16 @@ def find_source_classes(
     return classes, faults
 
 
+def manifest_states(sources_dir: Path) -> tuple[tuple[str, int, int], ...]:
+    """By what a changed manifest is known: path, time of change and inode of each below ``sources_dir``."""
+    states = []
+    for path in sorted(sources_dir.glob(f"*/{MANIFEST}")):
+        with suppress(OSError):
+            status = path.stat()
+            states.append((str(path), status.st_mtime_ns, status.st_ino))
+    return tuple(states)
+
+
 def _classes(source: Source) -> SourceClasses:
     own: list[type] = []
     if any((Path(folder) / source.name / "__init__.py").is_file() for folder in sources.__path__):
@@ -66,11 +77,11 @@ def _classes(source: Source) -> SourceClasses:
         },
     }
     uploader_class = _own(own, BaseSourceUploader, "name", source.name)
+    own_settings = set(vars(uploader_class)) if uploader_class else set()
     if uploader_class is None:
         uploader_class = _bind(f"{source.name}_Uploader", uploader.SourceUploader, {"name": source.name})
-    for key, value in settings.items():
-        if key not in vars(uploader_class):
-            setattr(uploader_class, key, value)
+    for key in settings.keys() - own_settings:
+        setattr(uploader_class, key, settings[key])
     dumper_class = _own(own, BaseDumper, "SRC_NAME", source.name)
     if dumper_class is None:
         dumper_class = _bind(f"{source.name}_Dumper", dumper.FileSystemDumper, {"SRC_NAME": source.name})
@@ -82,6 +93,9 @@ def _own(classes: list[type], base: type, attribute: str, name: str) -> type | N
 
 
 def _bind(class_name: str, base: type, attributes: dict[str, Any]) -> type:
+    """The class of that name: made once, since the SDK's managers keep it, also when the manifest has changed."""
+    if known := vars(sys.modules[__name__]).get(class_name):
+        return known
     made = type(class_name, (base,), {"__module__": __name__, **attributes})
     setattr(sys.modules[__name__], class_name, made)
     return made

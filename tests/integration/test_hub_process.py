@@ -9,9 +9,11 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+import requests
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
@@ -165,6 +167,31 @@ def test_a_package_of_the_source_wins_over_the_generated_classes(make_hub: MakeH
     hub.wait_until_live("plain", FIRST)
     assert hub.live("plain") == [{"_id": "a", "title": "low"}]
     assert "no_such_module" in hub.status("broken")["fault"]
+
+
+def test_sources_come_change_and_go_while_the_hub_runs(make_hub: MakeHub) -> None:
+    hub = make_hub()
+    hub.add_source("first")
+    hub.start()
+    hub.publish("second", FIRST, documents(3, "second"))
+    hub.add_source("second", rate=-1)
+    wait_for(lambda: "rate" in (_find(hub, "second") or {"fault": ""})["fault"], "the bad manifest to be told")
+    hub.add_source("second")
+    hub.wait_until_live("second", FIRST)
+    hub.publish("second", SECOND, [b"{}\n"] * 9 + [b'{"_id": "one"}\n'])
+    assert "above the budget" in hub.wait_for_state("second", "upload failed")["upload"]["reason"]
+    hub.add_source("second", reject_budget=0.9)
+    wait_for(lambda: hub.act("second", "upload").ok, "the larger budget to count")
+    assert hub.live("second") == [{"_id": "one"}]
+    (hub.sources / "second" / "source.toml").unlink()
+    wait_for(lambda: _find(hub, "second") is None, "the source to be gone")
+    assert hub.act("second", "dump").status_code == 404
+    assert _find(hub, "first") is not None
+
+
+def _find(hub: RunningHub, name: str) -> dict[str, Any] | None:
+    sources = requests.get(f"{hub.url}/fleet/status", timeout=30).json()
+    return next((source for source in sources if source["name"] == name), None)
 
 
 def _processes_of(hub: RunningHub) -> list[psutil.Process]:
