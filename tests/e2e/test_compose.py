@@ -147,7 +147,9 @@ def test_docker_stop_ends_a_crawl_that_is_under_way_and_leaves_nothing(compose: 
     state = compose.inspect("slow")["State"]
     assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
     assert "stopped by SIGTERM: nothing was published" in compose.logs("slow")
-    assert [path.name for path in (folder / "slow/demo_crawled").iterdir() if path.name != ".lock"] == []
+    left = folder / "slow/demo_crawled"
+    assert {path.name for path in left.iterdir()} == {".lock", "last-run.json"}
+    assert json.loads((left / "last-run.json").read_bytes())["outcome"] == "interrupted"
 
 
 def test_a_container_whose_cron_ended_is_restarted(compose: Compose) -> None:
