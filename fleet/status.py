@@ -10,7 +10,7 @@ from rich.table import Table
 from crawlers.runtime.errors import UnreachableError
 from hub.client import HubClient
 from hub.settings import HubSettings
-from hub.status import files_of_all
+from hub.status import files_of_all, reasons
 
 _WIDTH = 160  # of the table at its widest; a release string is of no use folded
 
@@ -52,9 +52,5 @@ def _print(sources: list[dict[str, Any]]) -> None:
         table.add_row(*("-" if cell is None else str(cell) for cell in cells))
     Console(width=_WIDTH).print(table, highlight=False, markup=False)
     for source in sources:
-        reasons = [source["fault"], (source["crawl"] or {}).get("reason")]
-        reasons += [
-            step["reason"] for step in (source["dump"], source["upload"]) if step and step["status"] == "failed"
-        ]
-        for reason in dict.fromkeys(filter(None, reasons)):
+        for reason in reasons(source):
             click.echo(f"{source['name']}: {reason}")

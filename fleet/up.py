@@ -66,7 +66,7 @@ def _run(settings: HubSettings) -> None:
         live = _wait_until_live(hub, client, settings)
         click.echo(
             f"\n  {live['documents']} documents of the source {DEMO} are live (release {live['live']})\n"
-            f"  Look at   {settings.url}/fleet/status   or run `fleet status`\n"
+            f"  Look at   {settings.url}/   or run `fleet status`\n"
             f"  Data in   {settings.runtime.data_dir}\n"
             "  Stop with Ctrl-C; the next start goes on with this data\n"
         )

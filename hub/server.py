@@ -14,7 +14,7 @@ from biothings.utils.loggers import WSLogHandler
 
 from crawlers.runtime.errors import UsageError
 from hub.api.guard import Guard, GuardedApplication
-from hub.api.handlers import ActionHandler, IndexHandler, StatusHandler
+from hub.api.handlers import ActionHandler, IndexHandler, StatusHandler, StyleHandler
 from hub.books import open_books
 from hub.dataload.intake import Intake
 from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes, manifest_states
@@ -107,6 +107,7 @@ class FleetHubServer(HubServer):
         sdk = [route for route in self.routes if _is_wanted(_handler(route))]
         routes = [
             (r"/", IndexHandler, own),
+            (r"/style\.css", StyleHandler, own),
             (r"/fleet/status", StatusHandler, own),
             (r"/fleet/sources/([^/]+)/(dump|upload)", ActionHandler, own),
             *sdk,

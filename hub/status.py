@@ -77,6 +77,13 @@ def files_of_all(settings: HubSettings) -> list[dict[str, Any]]:
     return sorted(found + faulty, key=lambda status: status["name"])
 
 
+def reasons(status: dict[str, Any]) -> list[str]:
+    """What a person should know of a source: why a step failed, or what is wrong with it; empty where all is well."""
+    found = [status["fault"], (status["crawl"] or {}).get("reason")]
+    found += [step["reason"] for step in (status["dump"], status["upload"]) if step and step["status"] == "failed"]
+    return list(dict.fromkeys(filter(None, found)))
+
+
 def _last_crawl(folder: Path, crawled: Description | None) -> dict[str, Any] | None:
     try:
         run = read_last_run(folder)

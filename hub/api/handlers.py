@@ -1,21 +1,31 @@
 """The hub's own REST endpoints, beside those of the SDK.
 
-``GET /`` tells what this is; ``GET /fleet/status`` is the list that ``fleet status --json`` prints;
+``GET /`` tells what this is, to a browser as a page of all sources; ``GET /fleet/status`` is the list that ``fleet status --json`` prints;
 ``POST /fleet/sources/NAME/dump`` and ``…/upload`` start or join one, and answer when it is done:
 ``{"source", "action", "outcome", "release", "reason"}``, where ``outcome`` is ``done``, ``nothing to do`` or ``failed`` (then
 with status 409 and the reason). ``?force=1`` uploads also what is live already.
 """
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+from tornado.template import Loader
 from tornado.web import RequestHandler
 
 from crawlers.runtime.errors import FleetError
 from crawlers.runtime.manifest import nearest
+from hub.status import reasons
 
 if TYPE_CHECKING:
     from hub.server import FleetHubServer
+
+
+_WEB = Path(__file__).parents[1] / "web"
+_PAGES = Loader(str(_WEB))
+_STYLE = (_WEB / "style.css").read_bytes()
+_BAD = {"dump failed", "upload failed", "faulty", "failed", "partial", "killed", "interrupted", "unknown"}
 
 
 class _FleetHandler(RequestHandler):
@@ -29,7 +39,13 @@ class _FleetHandler(RequestHandler):
 class IndexHandler(_FleetHandler):
     """``GET /``"""
 
-    def get(self) -> None:
+    async def get(self) -> None:
+        if "text/html" in self.request.headers.get("Accept", ""):
+            sources = orjson.loads(await asyncio.to_thread(self.server.status))
+            # What is shown comes from strangers' sites: nothing of it may run, whatever gets past the template's escaping.
+            self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'")
+            self.finish(_PAGES.load("index.html").generate(sources=sources, tone=_tone, reasons=reasons))
+            return
         self.finish(
             {
                 "name": "Crawler Fleet hub",
@@ -39,6 +55,14 @@ class IndexHandler(_FleetHandler):
                 "routes": self.server.route_patterns,
             }
         )
+
+
+class StyleHandler(_FleetHandler):
+    """``GET /style.css``"""
+
+    def get(self) -> None:
+        self.set_header("Content-Type", "text/css; charset=utf-8")
+        self.finish(_STYLE)
 
 
 class StatusHandler(_FleetHandler):
@@ -69,3 +93,7 @@ class ActionHandler(_FleetHandler):
             self.set_status(409)
             answer |= {"outcome": "failed", "reason": str(error)}
         self.finish(answer)
+
+
+def _tone(word: str | None) -> str:
+    return "bad" if word in _BAD else "good" if word in ("live", "published") else ""
