@@ -164,7 +164,7 @@ class ReleaseWriter:
         )
         for name, content in (
             (protocol.DESCRIPTION, msgspec.json.format(msgspec.json.encode(description), indent=2) + b"\n"),
-            (protocol.RELEASE, self.release.encode() + b"\n"),
+            (protocol.RELEASE, self.release.encode()),  # and nothing else: readers that strip no newline exist
         ):
             self._files[name] = create_temporary(self.folder, name)
             _write_all(self._files[name], content)

@@ -76,7 +76,7 @@ def test_a_release_describes_itself_truly(tmp_path: Path, manifest: Manifest) ->
     assert names(writer.folder) == ["data.ndjson", "rejects.ndjson", "release.json", "release.txt"]
     content = (writer.folder / "data.ndjson").read_bytes()
     assert content == '{"_id":"1","name":"Łucja"}\n{"_id":"2"}\n'.encode()
-    assert (writer.folder / "release.txt").read_bytes() == b"2026-11-22T01:02:03Z\n"
+    assert (writer.folder / "release.txt").read_bytes() == b"2026-11-22T01:02:03Z"
     read = read_description(writer.folder)
     assert read == described
     assert read is not None
