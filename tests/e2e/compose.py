@@ -62,12 +62,11 @@ class Compose:
 
     def remove(self, folder: Path) -> None:
         """Remove containers, networks, volumes and images, and what the containers wrote below ``folder``."""
-        hub = f"{self.project}-hub"
-        self.run("down", "-v", "--rmi", "local", "--remove-orphans", "-t", "5")
         # Their files belong to uid 454: only a container may delete them.
-        find = ("find", "-v", f"{folder}:/folder", hub, "/folder", "-mindepth", "2", "-delete")
-        self._docker("run", "--rm", "--user", "root", "--entrypoint", *find)
-        self._docker("image", "rm", "-f", hub)
+        self.run("kill")
+        find = ("run", "--rm", "--no-deps", "-v", f"{folder}:/folder", "--entrypoint", "find", "prepare")
+        self.run(*find, "/folder", "-mindepth", "2", "-delete")
+        self.run("down", "-v", "--rmi", "local", "--remove-orphans", "-t", "5")
 
     def _docker(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

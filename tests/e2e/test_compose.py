@@ -108,6 +108,16 @@ def test_the_hub_tells_nothing_without_login(compose: Compose, path: str) -> Non
         assert answer.code == 401
 
 
+@pytest.mark.parametrize(("service", "works", "lacking"), [("demo", "crawl", "dump"), ("hub", "status", "crawl")])
+def test_a_container_knows_the_commands_of_its_part(compose: Compose, service: str, works: str, lacking: str) -> None:
+    told = checked(compose.execute(service, "fleet", "--help"))
+    assert f"\n  {works} " in told
+    assert f"\n  {lacking} " not in told
+    refused = compose.execute(service, "fleet", lacking, "demo")
+    assert refused.returncode == 2
+    assert f"`fleet {lacking}` can't run here" in refused.stderr
+
+
 @pytest.mark.parametrize("service", ["demo", "hub"])
 def test_an_image_holds_no_compiler_and_can_not_be_written_to(compose: Compose, service: str) -> None:
     found = compose.execute(
@@ -163,6 +173,17 @@ def test_a_second_start_goes_on_with_the_data_of_the_first(compose: Compose) -> 
     checked(compose.run("down", timeout=180))
     compose.up("hub", "mongodb")
     assert compose.status("demo")["documents"] == 200
+
+
+def test_a_change_of_the_hub_leaves_database_and_crawlers_running(compose: Compose, folder: Path) -> None:
+    compose.up("hub", "demo")
+    hub, *others = [compose.container(service) for service in ("hub", "mongodb", "demo")]
+    override = folder / "override.yml"
+    override.write_text(override.read_text() + "  hub:\n    build: { labels: { changed: later } }\n")
+    compose.up("hub", "demo")
+    after = [compose.container(service) for service in ("hub", "mongodb", "demo")]
+    assert after[0] != hub
+    assert after[1:] == others
 
 
 @pytest.mark.parametrize("source", ["dryad", "pangaea"])
