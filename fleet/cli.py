@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from crawlers.runtime.errors import EXIT_FAILED, FleetError
+from crawlers.runtime.errors import EXIT_FAILED, FleetError, UsageError
 
 # Command: the module and the click command in it. A crawler image has no hub, so nothing is imported before it is needed.
 COMMANDS = {
@@ -33,7 +33,23 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            return _lacking(cmd_name, error.name)
+
+
+def _lacking(name: str, package: str | None) -> click.Command:
+    """Stands for a command whose packages are not installed, as an image holds those of its own part alone."""
+
+    def refuse() -> None:
+        raise UsageError(
+            f"`fleet {name}` can't run here, the package {package} is not installed. In Docker, a crawler's container has what "
+            "crawls and the hub's what looks after releases: use the other one, or a checkout set up by `make test`"
+        )
+
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(name, callback=refuse, hidden=True, add_help_option=False, context_settings=anything)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
