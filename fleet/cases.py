@@ -27,7 +27,7 @@ from crawlers.runtime.cases import (
     write_expected,
 )
 from crawlers.runtime.errors import FleetError, UsageError
-from crawlers.runtime.http import check_base_url
+from crawlers.runtime.http import Patience, check_base_url, is_http_url
 from crawlers.runtime.loading import load_site
 from crawlers.runtime.manifest import Source, find_source
 from crawlers.runtime.settings import RuntimeSettings
@@ -90,12 +90,17 @@ def record(name: str, urls: tuple[str, ...], case_name: str, method: str, base_u
     """
     settings = RuntimeSettings.from_environment()
     source = find_source(settings.sources_dir, name)
+    for url in urls:
+        if not is_http_url(url):
+            raise UsageError(
+                f"URL is {url!r}: expected is http(s)://host/path, escaped, e.g. https://data.example.org/a%20b"
+            )
     folder = source.folder / FIXTURES / _case_name(case_name, urls[0])
     if folder.exists() and not force:
         raise UsageError(f"{folder} is there already. Give another name by --case, or replace it by --force")
     serve = None if base_url else load_site(source)
     with serve() if serve else nullcontext(check_base_url(base_url) if base_url else "") as base:
-        exchanges = fetch(source, urls, base, settings.contact)
+        exchanges = fetch(source, urls, base, settings)
     failure = None
     with tempfile.TemporaryDirectory(prefix=".record-", dir=source.folder) as temporary:
         case = Case(Path(temporary) / folder.name, exchanges, method)
@@ -121,12 +126,19 @@ def record(name: str, urls: tuple[str, ...], case_name: str, method: str, base_u
     click.echo(f"Read {folder / 'expected.json'}: it holds what the code made of the pages, right or wrong.")
 
 
-def fetch(source: Source, urls: tuple[str, ...], base_url: str, contact: str) -> tuple[Exchange, ...]:
+def fetch(source: Source, urls: tuple[str, ...], base_url: str, settings: RuntimeSettings) -> tuple[Exchange, ...]:
     """The answers to ``urls``, fetched as a crawl would: robots.txt, rate and User-Agent of the manifest.
 
     :raises FleetError: one of them can't be had, or is too large to be kept.
     """
-    client = ApiClient(source.manifest, Tally(), lambda *args, **more: None, base_url=base_url, contact=contact)
+    client = ApiClient(
+        source.manifest,
+        Tally(),
+        lambda *args, **more: None,
+        base_url=base_url,
+        contact=settings.contact,
+        patience=Patience(settings.timeout_seconds, settings.retry_pause_seconds),
+    )
     try:
         return tuple(_exchange(url, client.get(url)) for url in urls)
     finally:

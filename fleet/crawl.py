@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
 from crawlers.runtime.crawl import crawl as run_crawl
 from crawlers.runtime.errors import Interrupted
 from crawlers.runtime.http import Patience, check_base_url
 from crawlers.runtime.loading import load_site
 from crawlers.runtime.manifest import find_source
+from crawlers.runtime.ndjson import UnwritableError, encode, encode_reject
 from crawlers.runtime.release import release_folder
 from crawlers.runtime.settings import RuntimeSettings
 
@@ -48,7 +48,10 @@ def crawl(name: str, shared: Path | None, base_url: str, limit: int | None, as_j
         nonlocal left
         if left > 0:
             left -= 1
-            click.echo(orjson.dumps(record, default=repr))
+            try:
+                click.echo(_line(record), nl=False)
+            except BrokenPipeError:  # who reads has seen enough; that is no fault of the record
+                left = 0
 
     with serve() if serve else nullcontext(check_base_url(base_url) if base_url else "") as base:
         try:
@@ -71,3 +74,11 @@ def crawl(name: str, shared: Path | None, base_url: str, limit: int | None, as_j
         click.echo(
             f"{name}: {description.records} records published as release {description.release} in {folder}", err=True
         )
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    """The record as a line, also one that is on its way to the rejects, whatever it holds."""
+    try:
+        return encode(record)
+    except UnwritableError:
+        return encode_reject(record)

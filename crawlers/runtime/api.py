@@ -75,13 +75,11 @@ class ApiClient:
             the failure counts against the manifest's error budget and goes to the rejects.
         :raises RequestFailed: it failed for good and is required. In a ``page`` block that costs the page, else the crawl.
         """
-        url = requests.Request("GET", url, params=params).prepare().url or url
-        return self._settle(url, lambda: self._send(url), required)
+        return self._settle(url, params, self._send, required)
 
     def get_json(self, url: str, params: dict[str, Any] | None = None, *, required: bool = True) -> Any:
         """Like ``get``, but the JSON value in the answer. An answer that is no JSON is a failure of class ``parse``."""
-        url = requests.Request("GET", url, params=params).prepare().url or url
-        return self._settle(url, lambda: _decode(url, self._send(url)), required)
+        return self._settle(url, params, lambda sent: _decode(sent, self._send(sent)), required)
 
     def reject(self, record: Any, reason: str, *, field: str = "", url: str = "") -> None:
         """Put a record that makes no sense into the rejects instead of yielding it. It counts against the reject budget."""
@@ -116,10 +114,11 @@ class ApiClient:
         self._tally.error("parse", url, message)
         self._reject(f"parse: {message}", url=url, field=field)
 
-    def _settle(self, url: str, fetch: Callable[[], Any], required: bool) -> Any:
+    def _settle(self, url: str, params: dict[str, Any] | None, fetch: Callable[[str], Any], required: bool) -> Any:
         self._tally.pages += 1
         try:
-            return fetch()
+            url = _complete_url(url, params)
+            return fetch(url)
         except RequestFailed as error:
             self._tally.error(error.kind, url, error.message)
             if required:
@@ -132,8 +131,10 @@ class ApiClient:
             asked = None
             try:
                 response = self._send_once(url)
-            except requests.RequestException as error:
-                failure = RequestFailed(failure_class(error), url, f"{type(error).__name__}: {error}")
+            except (requests.RequestException, ValueError) as error:
+                # A ValueError: a URL or a header, of ours or of a redirect, that can't be sent.
+                kind = "http" if isinstance(error, ValueError) else failure_class(error)
+                failure = RequestFailed(kind, url, f"{type(error).__name__}: {error}")
                 if failure.kind in ("tls", "http"):
                     break
             except TooLargeError as error:
@@ -183,7 +184,12 @@ class ApiClient:
             return
         site = f"{parts.scheme}://{parts.netloc}"
         if site not in self._robots:
-            self._robots[site] = self._read_robots(f"{site}/robots.txt")
+            self._robots[site] = None  # while it is read: it may be redirected, also to a page of the same site
+            try:
+                self._robots[site] = self._read_robots(f"{site}/robots.txt")
+            except BaseException:
+                del self._robots[site]
+                raise
         rules = self._robots[site]
         if rules is not None and not rules.can_fetch(url, str(self._session.headers["User-Agent"])):
             raise RequestFailed("robots", url, f"forbidden by {site}/robots.txt")
@@ -216,6 +222,13 @@ class _Adapter(HTTPAdapter):
         response = super().send(sent, *args, **options)
         response.url, response.request = request.url, request
         return response
+
+
+def _complete_url(url: str, params: dict[str, Any] | None) -> str:
+    try:
+        return requests.Request("GET", url, params=params).prepare().url or url
+    except ValueError as error:
+        raise RequestFailed("http", url, f"{type(error).__name__}: {error}") from error
 
 
 def _decode(url: str, response: requests.Response) -> Any:

@@ -1,6 +1,7 @@
 """What every request of the fleet has in common: who we are, and where it goes when a base URL is given."""
 
 import importlib.metadata
+import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit, urlunsplit
@@ -42,10 +43,20 @@ def check_base_url(url: str) -> str:
 
     :raises UsageError: it is no http(s) URL, or has a query.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    if not is_http_url(url) or urlsplit(url).query or urlsplit(url).fragment:
         raise UsageError(f"--base-url is {url!r}: expected http(s)://host[:port][/path], e.g. http://127.0.0.1:8000")
     return url.rstrip("/")
+
+
+def is_http_url(url: str) -> bool:
+    """Whether ``url`` is an absolute http(s) URL that a request can be sent to: escaped, with a host, with no port or a true one."""
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
+        )
+    except ValueError:
+        return False
 
 
 def rebase(url: str, base_url: str) -> str:

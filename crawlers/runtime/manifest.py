@@ -20,6 +20,8 @@ from crawlers.runtime.errors import UsageError
 MANIFEST = "source.toml"
 # One name for the folder, the spider, the compose service, the MongoDB collection and the prefix of _id: what all of them allow.
 NAME_PATTERN = r"^[a-z][a-z0-9_]{1,39}$"
+# It travels in a header: printable ASCII.
+CONTACT_PATTERN = r"^[ -~]+\Z"
 KINDS = ("scrapy", "jsonld", "api")
 _CRON_FIELD = r"(\*|\d+|[A-Za-z]{3})([-/,](\*|\d+|[A-Za-z]{3}))*"
 
@@ -49,7 +51,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     description: _Text
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+")]
     license_url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+")]
-    contact: _Text
+    contact: Annotated[str, msgspec.Meta(pattern=CONTACT_PATTERN, max_length=2000)]
     maintainer: _Text
     schedule: _Text
     rate: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0

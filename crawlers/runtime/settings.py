@@ -39,10 +39,17 @@ class RuntimeSettings:
             data_dir=data_dir,
             shared_dir=Path(environment.get("FLEET_SHARED_DIR") or data_dir / "shared").absolute(),
             sources_dir=Path(environment.get("FLEET_SOURCES_DIR") or CHECKOUT / "crawlers" / "sources").absolute(),
-            contact=environment.get("FLEET_CONTACT", "").strip(),
+            contact=_contact(environment),
             timeout_seconds=_seconds(environment, "FLEET_TIMEOUT_SECONDS", cls.timeout_seconds),
             retry_pause_seconds=_seconds(environment, "FLEET_RETRY_PAUSE_SECONDS", cls.retry_pause_seconds),
         )
+
+
+def _contact(environment: Mapping[str, str]) -> str:
+    contact = environment.get("FLEET_CONTACT", "").strip()
+    if not (contact.isascii() and contact.isprintable()):  # it travels in a header
+        raise UsageError(f"FLEET_CONTACT is {contact!r}: expected is an e-mail address or URL in ASCII, on one line")
+    return contact
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:

@@ -295,3 +295,47 @@ def self_signed(folder: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     return context
+
+
+def test_a_robots_txt_that_is_redirected_to_a_page_of_the_site_forbids_nothing(fleet: Fleet, site: Site) -> None:
+    fleet.write_source("little", "api", HARVESTER)
+    put_names(site, "one")
+    site.put("/robots.txt", Answer(status=302, headers={"Location": "/login"}))
+    site.put("/login", "<p>Please log in.</p>")
+    result = fleet.run("crawl", "little", "--base-url", site.url)
+    assert result.returncode == 0, result.stderr
+    assert site.paths() == ["/login", "/names?size=100", "/item/one"]
+
+
+def test_a_url_that_is_none_costs_its_record_and_not_the_crawl(fleet: Fleet, site: Site) -> None:
+    code = """
+        def parse(api):
+            for url in ("nowhere", "http://[::1", "http://site.invalid:99999/", "http://site.invalid/item/moved"):
+                api.get(url, required=False)
+            yield {"_id": "1"}
+    """
+    fleet.write_source("little", "api", code, error_budget=1)
+    site.put("/item/moved", Answer(status=302, headers={"Location": "http://[::1"}))
+    result = fleet.run("crawl", "little", "--base-url", site.url)
+    assert result.returncode == 0, result.stderr
+    assert fleet.description("little")["errors"]["http"]["count"] == 4
+    assert fleet.rejects("little")[0]["url"] == "nowhere"
+    assert site.paths() == ["/item/moved"]
+
+
+def test_with_a_limit_records_are_printed_whatever_they_hold_and_whoever_reads(fleet: Fleet, site: Site) -> None:
+    code = """
+        def parse(api):
+            yield {"_id": "odd", "name": "\\ud800"}
+            for number in range(40):
+                yield {"_id": str(number), "text": "x" * 10_000}
+    """
+    fleet.write_source("little", "api", code)
+    result = fleet.run("crawl", "little", "--limit", "41", "--base-url", site.url)
+    assert (result.returncode, len(result.stdout.splitlines())) == (0, 41), result.stderr
+    with fleet.start("crawl", "little", "--limit", "41", "--base-url", site.url) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.wait(60) == 0, process.stderr.read()
+    counts = fleet.description("little")["counts"]
+    assert (counts["items"], counts["records"]) == (41, 40)

@@ -144,3 +144,11 @@ def serve():
     with replay({"/list": answer('<a href="/d/9">9</a>')}) as site:
         yield site.base_url
 """
+
+
+@pytest.mark.parametrize("url", ["nowhere", "http://[::1", f"{HOST}:99999/", f"{HOST}/a b"])
+def test_a_url_that_is_none_is_bad_usage_and_says_what_is_expected(fleet: Fleet, url: str) -> None:
+    fleet.write_source("little", "scrapy", SPIDER)
+    result = fleet.run("record", "little", url)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"fleet: URL is {url!r}: expected is")

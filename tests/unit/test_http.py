@@ -93,3 +93,18 @@ def test_settings_have_defaults_below_the_data_folder() -> None:
     settings = RuntimeSettings.from_environment({"FLEET_DATA_DIR": "/data", "FLEET_TIMEOUT_SECONDS": " 7.5 "})
     assert settings.shared_dir == Path("/data/shared")
     assert (settings.timeout_seconds, settings.retry_pause_seconds) == (7.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://[::1", "http://site.org:abc", "http://site.org:99999", "http://site.org/a b", "http://site.org/?a=1"],
+)
+def test_a_base_url_that_can_not_be_one_is_an_error_that_says_what_is_expected(url: str) -> None:
+    with pytest.raises(UsageError, match="expected http"):
+        check_base_url(url)
+
+
+@pytest.mark.parametrize("contact", ["Łukasz <l@example.org>", "a@example.org\nX: y"])
+def test_a_contact_that_no_header_can_carry_is_an_error_that_names_the_setting(contact: str) -> None:
+    with pytest.raises(UsageError, match="FLEET_CONTACT is"):
+        RuntimeSettings.from_environment({"FLEET_CONTACT": contact})
