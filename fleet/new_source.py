@@ -6,13 +6,13 @@ import shutil
 import tempfile
 import zlib
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 
 from crawlers.runtime.case_run import run_case
 from crawlers.runtime.cases import FIXTURES, Case, write_case
 from crawlers.runtime.errors import UsageError
+from crawlers.runtime.http import is_http_url
 from crawlers.runtime.loading import CODE_FILES
 from crawlers.runtime.manifest import MANIFEST, NAME_PATTERN, load_source, nearest
 from crawlers.runtime.settings import PROJECT_URL, RuntimeSettings
@@ -52,8 +52,7 @@ def _check(name: str, kind: str, url: str, sources_dir: Path) -> None:
         )
     if kind not in TEMPLATES:
         raise UsageError(f"--kind is {kind!r}: the kinds are {', '.join(TEMPLATES)}.{nearest(kind, list(TEMPLATES))}")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not re.fullmatch(r"[!#-\[\]^_a-z~]+", url):
+    if not is_http_url(url) or not re.fullmatch(r"[!#-\[\]^_a-z~]+", url):
         raise UsageError(f"--url is {url!r}: expected is http(s)://host/path, escaped, e.g. https://data.example.org/")
     if not sources_dir.is_dir():
         raise UsageError(f"{sources_dir} is not a folder: set FLEET_SOURCES_DIR to the folder of the sources")
@@ -97,7 +96,10 @@ def _compose(sources_dir: Path, name: str, kind: str) -> tuple[str | None, str]:
     text = path.read_text(encoding="utf-8")
     top_level = re.findall(r"^([\w-]+):", text, re.MULTILINE)
     if re.search(rf"^  {name}:", text, re.MULTILINE):
-        return None, f"{path} has a service {name} already: it was left as it is. See that it fits."
+        return (
+            None,
+            f"{path} has a service {name} already: it was left as it is. See that it fits; if not, the source needs another name.",
+        )
     if not top_level or top_level[-1] != "services":
         return None, f"{path} does not end with its services: it was left as it is. Add below `services:`\n{block}"
     return f"{text.rstrip()}\n{block}", f"{path} has the service {name}."

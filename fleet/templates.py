@@ -1,5 +1,6 @@
 """What ``fleet new-source`` writes: for each kind the code, and a first case after a plausible shape."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from textwrap import dedent
@@ -31,7 +32,7 @@ def manifest(name: str, kind: str, url: str, contact: str, schedule: str) -> str
         description = "Research metadata of {parts.hostname}."
         url = "{parts.scheme}://{parts.netloc}/"
         license_url = "{url}"
-        contact = "{contact}"
+        contact = {json.dumps(contact)}
         maintainer = "Crawler Fleet team"
         schedule = "{schedule}"
         rate = 1

@@ -168,3 +168,10 @@ def test_two_new_sources_are_crawled_at_different_hours(checkout: Path) -> None:
     sources, errors = load_sources(checkout / "crawlers" / "sources")
     assert not errors
     assert len({source.manifest.schedule for source in sources}) == 2
+
+
+def test_a_contact_with_quotes_stays_as_it_is(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEET_CONTACT", 'The "Fleet" \\ <a@example.org>')
+    sources_dir = checkout / "crawlers" / "sources"
+    assert command(sources_dir, "my_archive").exit_code == 0
+    assert load_source(sources_dir / "my_archive").manifest.contact == 'The "Fleet" \\ <a@example.org>'
