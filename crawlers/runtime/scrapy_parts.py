@@ -53,9 +53,8 @@ class ReleasePipeline:
         try:
             self._run.accept(_plain(item), url)
         except FleetError:
-            # Scrapy would log it and crawl on, for hours, for nothing.
+            # Scrapy would crawl on, for hours, for nothing. The writer raises it again when it settles.
             self._run.halt()
-            raise
         return item
 
 

@@ -17,7 +17,7 @@ import filelock
 import msgspec
 
 from crawlers.runtime import release as protocol
-from crawlers.runtime.errors import FleetError, LockedError
+from crawlers.runtime.errors import FleetError, LockedError, ReleaseError
 from crawlers.runtime.identifiers import IdentifierIndex
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.ndjson import UnwritableError, encode, encode_reject
@@ -31,6 +31,7 @@ LOCK = ".lock"
 _LOCK_SECONDS = 1.0
 _BATCH_BYTES = 1 << 20
 _BATCH_RECORDS = 2000
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class ReleaseWriter:
@@ -181,11 +182,18 @@ class ReleaseWriter:
         return description
 
     def _next_release(self) -> str:
-        published = protocol.read_release(self.folder)
+        try:
+            published = protocol.read_release(self.folder)
+        except ReleaseError as error:
+            if isinstance(error.__cause__, OSError):
+                raise
+            # No reader takes it, so nothing is lost, and without this no later crawl would mend it.
+            logger.warning("%s: %s It is replaced when this crawl publishes.", self.manifest.name, error)
+            published = None
         if published is None:
             return protocol.format_release(self.started)
         # Releases are named by the second. A crawl that starts in the same second as the last one waits for the next.
-        earliest = published.at.replace(microsecond=0) + timedelta(seconds=1)
+        earliest = min(published.at, _LATEST).replace(microsecond=0) + timedelta(seconds=1)
         if self.started < earliest <= self.started + timedelta(seconds=2):
             time.sleep(max(0.0, (earliest - datetime.now(UTC)).total_seconds()))
             self.started = earliest

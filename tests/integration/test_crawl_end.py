@@ -118,6 +118,7 @@ def test_a_disk_that_fills_up_ends_a_crawl_and_publishes_nothing(
     assert process.returncode == 1, err
     assert "File too large" in err
     assert "It was not published. See that the disk has room" in err
+    assert "Traceback" not in err
     assert fleet.files(source) == []
 
 

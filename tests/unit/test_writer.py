@@ -239,3 +239,22 @@ def test_rejects_keep_the_record_whole(tmp_path: Path, manifest: Manifest) -> No
     assert reject["record"]["deep"] == [{"a": [1, 2.5, None, True, "ü"]}]
     assert (reject["record"]["bad"], reject["record"]["worse"], reject["record"]["7"]) == ("{1, 2}", "inf", "b'\\xff'")
     assert json.loads((writer.folder / "release.json").read_bytes())["records"] == 0
+
+
+def test_a_release_txt_that_no_reader_takes_is_replaced(tmp_path: Path, manifest: Manifest) -> None:
+    folder = tmp_path / "little_crawled"
+    folder.mkdir()
+    (folder / "release.txt").write_text("")
+    writer = write_release(tmp_path, manifest, STARTED, {"_id": "1"})
+    assert str(read_release(folder)) == writer.release == "2026-11-22T01:02:03Z"
+
+
+@pytest.mark.parametrize("release", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00"])
+def test_a_release_at_the_end_of_time_is_told_as_any_other_in_the_future(
+    tmp_path: Path, manifest: Manifest, release: str
+) -> None:
+    folder = tmp_path / "little_crawled"
+    folder.mkdir()
+    (folder / "release.txt").write_text(release)
+    with pytest.raises(FleetError, match="Set the clock right"):
+        ReleaseWriter(tmp_path, manifest, STARTED).__enter__()
