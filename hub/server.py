@@ -33,6 +33,24 @@ _MAX_BODY_BYTES = 64 * 1024
 _THREADS = 8
 
 
+class _NoOverrides:
+    """In place of the database that the SDK looks into for each value of its configuration, in the event loop: when the
+    database is away, that holds up the hub for a quarter of an hour. Settings come from the environment alone.
+    """
+
+    def find_one(self, *_: object) -> None:
+        return None
+
+    def find(self, *_: object) -> list[dict[str, Any]]:
+        return []
+
+    def count(self) -> int:
+        return 0
+
+
+vars(config).update(_db=_NoOverrides(), _get_db_function=_NoOverrides)
+
+
 class FleetHubServer(HubServer):
     """``sources``, ``faults``: the sources that can be served, and those that can't, as their manifests are now."""
 
@@ -165,7 +183,8 @@ class FleetHubServer(HubServer):
         return {"release": archived.release.text}
 
     async def _upload(self, name: str, force: bool = False) -> dict[str, Any]:
-        uploader = self.managers["upload_manager"].create_instance(self.managers["upload_manager"][name][0])
+        # Not create_instance: it asks the database for its address, and holds up the hub where that is away.
+        uploader = self.managers["upload_manager"][name][0].create(db_conn_info=None)
         live = await uploader.load(force=force, job_manager=self.managers["job_manager"])
         if live is None:
             return {"outcome": "nothing to do"}
@@ -173,8 +192,11 @@ class FleetHubServer(HubServer):
 
 
 def _is_wanted(handler: type) -> bool:
-    """Whether it serves one of the endpoints, or the websocket."""
-    return issubclass(handler, GenericHandler) or handler.__module__.startswith("sockjs.tornado.")
+    """Whether it serves one of the endpoints, or the websocket; not as a script, which any page on the web could load."""
+    module = handler.__module__
+    if module.endswith((".jsonp", ".htmlfile")):
+        return False
+    return issubclass(handler, GenericHandler) or module.startswith("sockjs.tornado.")
 
 
 def _handler(route: Any) -> type:

@@ -148,6 +148,17 @@ def test_a_page_of_another_origin_is_refused_and_told_nothing(open_hub: RunningH
         assert not [name for name in answer.headers if name.lower().startswith("access-control")]
 
 
+def test_an_origin_that_is_no_url_is_refused(open_hub: RunningHub) -> None:
+    answer = requests.get(f"{open_hub.url}/fleet/status", headers={"Origin": "http://["}, timeout=30)
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("transport", ["jsonp", "htmlfile"])
+def test_the_websocket_is_not_told_as_a_script_that_any_page_could_load(open_hub: RunningHub, transport: str) -> None:
+    answer = requests.get(f"{open_hub.url}/ws/1/session/{transport}", params={"c": "callback"}, timeout=30)
+    assert answer.status_code == 404
+
+
 def test_a_body_that_is_too_long_is_refused(open_hub: RunningHub) -> None:
     with socket.create_connection(("127.0.0.1", open_hub.port), 30) as client:
         client.sendall(
