@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from pymongo.errors import PyMongoError
 from tornado.template import Loader
 from tornado.web import RequestHandler
 
@@ -70,7 +71,11 @@ class StatusHandler(_FleetHandler):
 
     async def get(self) -> None:
         self.set_header("Content-Type", "application/json; charset=utf-8")
-        self.finish(await asyncio.to_thread(self.server.status))
+        try:
+            self.finish(await asyncio.to_thread(self.server.status))
+        except PyMongoError as error:
+            self.set_status(503)
+            self.finish({"error": f"the database can't be used: {type(error).__name__}: {str(error)[:500]}"})
 
 
 class ActionHandler(_FleetHandler):

@@ -26,6 +26,8 @@ from hub.dataload.upload import DatabaseError
 from hub.settings import HubSettings
 
 logger = logging.getLogger(__name__)
+# After a failure that may pass: at first soon, then more and more seldom.
+_FIRST_RETRY_SECONDS = 10.0
 _RETRY_SECONDS = 3600.0
 # Not every write: crawlers write all the time.
 _EVENTS: list[type[FileSystemEvent]] = [FileMovedEvent, FileCreatedEvent, FileClosedEvent]
@@ -37,6 +39,7 @@ Action = Callable[..., Coroutine[Any, Any, Any]]
 class _Known:
     """What the intake knows of a source. ``seen``: the release file that the last dump dealt with.
 
+    ``tried_release``: what the last upload set out to load; a later one may have been archived since.
     ``whole``: whether the live collection holds what was loaded. ``checked``: whether that and ``live`` are known.
     ``collections``: held by what changes the source's collections, or looks at them: what is half changed would look broken.
     """
@@ -45,8 +48,10 @@ class _Known:
     archived: Archived | None = None
     live: LiveRelease | None = None
     whole: bool = True
+    tried_release: str = ""
     failed_release: str = ""
     retry_at: float = 0.0
+    failures: int = 0
     checked: bool = False
     cleaned: bool = False
     collections: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -94,9 +99,22 @@ class Intake:
         return tasks[action]
 
     async def _act(self, action: str, name: str, options: dict[str, Any]) -> Any:
+        try:
+            return await self._act_once(action, name, options)
+        except PyMongoError as error:
+            logger.error("%s: %s failed: %s", name, action, error)
+            raise DatabaseError(
+                f"{name}: the {action} failed, as the database can't be used: {type(error).__name__}: {str(error)[:500]}. "
+                "The live collection stays as it was; it will be tried again once the database is back."
+            ) from error
+
+    async def _act_once(self, action: str, name: str, options: dict[str, Any]) -> Any:
         if action != "upload":
             return await self._actions[action](name, **options)
-        async with self._known[name].collections:
+        known = self._known[name]
+        async with known.collections:
+            archived = await asyncio.to_thread(find_archived, self._settings.archive_dir / name)
+            known.tried_release = archived.release.text if archived else ""
             return await self._actions[action](name, **options)
 
     def under_way(self, name: str) -> list[str]:
@@ -111,10 +129,14 @@ class Intake:
             if not isinstance(error, FleetError):
                 logger.error("%s: %s failed: %r", name, action, error)
             if action == "upload":
-                known.failed_release = known.archived.release.text if known.archived else ""
+                known.failed_release = known.tried_release
                 # What is wrong with the release stays wrong; what was wrong with the database may pass.
                 passing = isinstance(error, DatabaseError) or not isinstance(error, FleetError)
-                known.retry_at = time.monotonic() + _RETRY_SECONDS if passing else float("inf")
+                wait = min(_FIRST_RETRY_SECONDS * 4 ** min(known.failures, 10), _RETRY_SECONDS)
+                known.retry_at = time.monotonic() + wait if passing else float("inf")
+                known.failures += 1
+        elif action == "upload":
+            known.failures = 0
         self._wake.set()
 
     async def _look(self, name: str) -> None:
@@ -124,8 +146,8 @@ class Intake:
             if not known.checked and not known.collections.locked():
                 async with known.collections:
                     await asyncio.to_thread(self._read_live, name, known)
-        except (OSError, PyMongoError) as error:
-            logger.warning("%s: can't be looked at, will be tried again: %s", name, error)
+        except Exception as error:  # whatever it is, the other sources are looked at, and this one again
+            logger.warning("%s: can't be looked at, will be tried again: %s: %s", name, type(error).__name__, error)
             return
         known.archived = archived
         if seen != known.seen and "dump" not in known.tasks:

@@ -19,6 +19,7 @@ SOURCES = [
     "hard_link",
     "rejects",
     "over_budget",
+    "overtaken",
     "empty",
     "may_be_empty",
     "pipe",
@@ -171,6 +172,18 @@ def test_above_the_reject_budget_the_old_collection_stays(hub: RunningHub) -> No
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "2 of 4 lines were rejected" in refused.stderr
     assert not [name for name in hub.collections() if "loading" in name]
+
+
+def test_a_release_archived_while_the_one_before_fails_is_loaded_all_the_same(hub: RunningHub) -> None:
+    hub.publish("overtaken", FIRST, [*documents(15_000), *[b"{\n"] * 15_000])
+    wait_for(lambda: hub.status("overtaken")["state"] == "uploading", "the upload to be under way")
+    later = hub.archive / "overtaken" / ".later"
+    later.mkdir()
+    (later / "data.ndjson").write_bytes(b'{"_id":"later"}\n')
+    later.rename(hub.archive / "overtaken" / SECOND)
+    wait_for(lambda: hub.status("overtaken")["live"] == SECOND, "the later release to be live")
+    assert "15000 of 30000 lines were rejected" in hub.log.read_text()
+    assert hub.live("overtaken") == [{"_id": "later"}]
 
 
 def test_an_empty_release_goes_live_only_where_the_manifest_allows_it(hub: RunningHub) -> None:
