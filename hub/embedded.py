@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 _USER = "fleet"
 _READY_SECONDS = 60.0
-_END_SECONDS = 30.0
+_END_SECONDS = 15.0
 
 
 class EmbeddedDatabase:
@@ -126,7 +126,10 @@ class EmbeddedDatabase:
         temporary.replace(self._password)
 
     def _wait_for_predecessor(self) -> None:
-        """A database whose hub was killed ends by itself; wait for it, as two can't share the data."""
+        """A database whose hub was killed ends by itself, as a rule: see to it, as two can't share the data.
+
+        That its hub is gone is certain: the data folder's lock is ours.
+        """
         try:
             pid = int(self._pid_file.read_text())
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -137,10 +140,9 @@ class EmbeddedDatabase:
         deadline = time.monotonic() + _END_SECONDS
         while Path(f"/proc/{pid}").exists():
             if time.monotonic() > deadline:
-                raise UsageError(
-                    f"the embedded database in {self._folder} is in use by process {pid}. "
-                    "Stop the hub that it belongs to, or set FLEET_DATA_DIR to another folder."
-                )
+                logger.warning("the embedded database of a killed hub, process %d, does not end and is killed", pid)
+                os.kill(pid, signal.SIGKILL)
+                deadline += _END_SECONDS
             time.sleep(0.05)
 
     def _check_port(self) -> None:

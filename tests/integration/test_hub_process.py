@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import requests
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
+from hub.embedded import EmbeddedDatabase
 from hub.settings import HubSettings
 from tests.running_hub import FIRST, SECOND, RunningHub, documents, free_port, wait_for
 
@@ -264,3 +266,51 @@ def test_fleet_up_brings_the_demonstration_live_and_ends_all_that_it_started(tmp
             assert up.wait() == 0
         assert _processes_of(hub) == []
     assert len(list((hub.archive / "demo").iterdir())) == 1
+
+
+def test_a_hub_whose_database_goes_away_answers_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
+    environment = {"FLEET_DATA_DIR": str(tmp_path / "database"), "FLEET_MONGO_PORT": str(free_port())}
+    settings = HubSettings.from_environment(environment)
+    with EmbeddedDatabase(settings) as database:
+        hub = RunningHub(tmp_path / "hub", settings.database_uri(), "fleet")
+        hub.add_source("site")
+        hub.start()
+        try:
+            hub.publish("site", FIRST, documents(3))
+            hub.wait_until_live("site", FIRST)
+            database.stop()
+            uploaded = hub.act("site", "upload")
+            assert (uploaded.status_code, uploaded.json()["outcome"]) == (409, "failed")
+            assert "the database can't be used" in uploaded.json()["reason"]
+            answer = requests.get(f"{hub.url}/fleet/status", timeout=30)
+            assert answer.status_code == 503
+            assert "the database can't be used" in answer.json()["error"]
+            hub.publish("site", SECOND, documents(5))
+            with database:
+                hub.wait_until_live("site", SECOND)
+                assert hub.live("site") == documents(5)
+                assert hub.stop() == 0
+        finally:
+            hub.stop()
+            assert hub.client
+            hub.client.close()
+
+
+def test_an_embedded_database_that_does_not_end_with_its_killed_hub_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.embedded._END_SECONDS", 0.2)
+    environment = {"FLEET_DATA_DIR": str(tmp_path), "FLEET_MONGO_PORT": str(free_port())}
+    settings = HubSettings.from_environment(environment)
+    folder = settings.mongodb_dir
+    folder.mkdir(parents=True)
+    sleeper = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()", str(folder / "data")])
+    reaper = threading.Thread(target=sleeper.wait)  # as init does with what a killed hub leaves behind
+    reaper.start()
+    (folder / "pid").write_text(str(sleeper.pid))
+    try:
+        with EmbeddedDatabase(settings):
+            assert sleeper.returncode == -signal.SIGKILL
+    finally:
+        sleeper.kill()
+        reaper.join()
