@@ -36,7 +36,7 @@ def up() -> None:
     before.
     """
     settings = HubSettings.from_environment()
-    settings.runtime.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.make_data_dir()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)  # also SIGINT: a shell has its background jobs ignore it
     lock = FileLock(settings.runtime.data_dir / "up.lock")

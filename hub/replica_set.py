@@ -36,7 +36,7 @@ def initiate(uri: str) -> None:
         client: MongoClient
         with MongoClient(uri, serverSelectionTimeoutMS=int(_PRIMARY_SECONDS * 1000)) as client:
             client.admin.command("ping")
-    except (InvalidURI, ConfigurationError, ValueError) as error:
+    except (InvalidURI, ConfigurationError, ValueError, OSError) as error:  # OSError: a file that it names
         raise UsageError(f"FLEET_MONGO_URI: {error}") from error
     except PyMongoError as error:
         raise UnreachableError(

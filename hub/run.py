@@ -26,7 +26,7 @@ def run(settings: HubSettings) -> None:
     """
     settings.check_exposure()
     _check_port(settings)
-    settings.runtime.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.make_data_dir()
     # Python's default would end us before what we started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with ExitStack() as stack:

@@ -103,6 +103,15 @@ class HubSettings:
                 "or set FLEET_MONGO_URI to use a database of yours."
             ) from error
 
+    def make_data_dir(self) -> None:
+        """:raises UsageError: the folder of all state can't be made."""
+        try:
+            self.runtime.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"FLEET_DATA_DIR is {str(self.runtime.data_dir)!r}, which can't be made: {error}"
+            ) from error
+
     def check_exposure(self) -> None:
         """:raises UsageError: others could reach the hub, and it has no login."""
         if not self.on_loopback and not self.password:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from crawlers.runtime.errors import UsageError
+from hub.replica_set import initiate
 from hub.settings import HubSettings, is_loopback
 
 
@@ -90,3 +91,15 @@ def test_these_are_not_taken_for_loopback(host: str) -> None:
 def test_before_its_first_start_the_embedded_database_has_no_uri(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="fleet hub"):
         settings(FLEET_DATA_DIR=str(tmp_path)).database_uri()
+
+
+def test_a_data_folder_that_cannot_be_made_is_told_with_its_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = settings(FLEET_DATA_DIR=str(tmp_path / "file"))
+    with pytest.raises(UsageError, match="FLEET_DATA_DIR"):
+        found.make_data_dir()
+
+
+def test_a_file_that_the_uri_names_and_is_not_there_is_told_with_the_setting() -> None:
+    with pytest.raises(UsageError, match="FLEET_MONGO_URI"):
+        initiate("mongodb://127.0.0.1/?tls=true&tlsCAFile=/no/such/file")
