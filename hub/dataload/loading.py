@@ -158,7 +158,7 @@ def _reject(loaded: Loaded, rejects: BinaryIO, data: Path, number: int, line: by
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
     """A file that takes the place of ``path`` once it is written whole."""
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.new")  # one name, so that a killed upload leaves at most one
     try:
         with temporary.open("wb") as file:
             yield file
