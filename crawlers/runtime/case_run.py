@@ -137,7 +137,7 @@ class _Run:
             raise
         except FleetError as error:
             self.errors.append(f"{type(error).__name__}: {error}")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             frames = [frame for frame in traceback.extract_tb(error.__traceback__) if self.is_ours(frame.filename)]
             where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else str(self.source.folder)
             raise CaseError(f"{where}: {type(error).__name__}: {error} (case {self.case.name!r}, {place})") from error

@@ -111,7 +111,7 @@ def _run_harvester(run: Run) -> None:
         raise FleetError(f"{manifest.name}: {error}. Nothing was published.{run.tally.describe_errors()}") from error
     except FleetError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # the code's sys.exit() must not end a crawl as if all were well
         raise FleetError(
             f"{manifest.name}: the harvester failed after {run.writer.counts.items} records: {type(error).__name__}: {error}. "
             f"Nothing was published. Record a case (`fleet record {manifest.name} URL`) and correct the code."

@@ -105,7 +105,7 @@ def _load(source: Source, path: Path) -> ModuleType:
     except SyntaxError as error:
         line = (error.lineno if error.filename == str(path) else 0) or 1
         raise SourceCodeError(path, line, f"not Python: {error.msg}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = (lines[-1] if lines else 0) or 1
         raise SourceCodeError(path, line, f"can't be imported: {type(error).__name__}: {error}") from error

@@ -4,8 +4,11 @@ They reach the run that they belong to by the crawler (``RunCrawler.fleet_run``)
 """
 
 import asyncio
+import functools
+import inspect
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from itemadapter import ItemAdapter
@@ -131,7 +134,7 @@ class FailureMiddleware(BaseSpiderMiddleware):
         try:
             async for thing in super().process_start(start):
                 yield thing
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # Scrapy logs it and goes on to end the spider as "finished".
             self._run.tally.failed_starts.append("the spider's start()")
             self._run.fail_page("parse", "", f"{type(error).__name__}: {error}")
@@ -145,7 +148,15 @@ class FailureMiddleware(BaseSpiderMiddleware):
             self._failed(failure, request, start=response is None)
             return theirs(failure) if theirs else None
 
-        return request.replace(errback=count)
+        assert self.crawler.spider is not None
+        return request.replace(callback=_guarded(request.callback or self.crawler.spider._parse), errback=count)
+
+    async def process_spider_output_async(
+        self, response: Response | None, result: AsyncIterator[Any], spider: Spider | None = None
+    ) -> AsyncIterator[Any]:
+        with _no_exit():
+            async for thing in super().process_spider_output_async(response, result):
+                yield thing
 
     def get_processed_item(self, item: Any, response: Response | None) -> Any:
         if response is not None:
@@ -229,6 +240,27 @@ class BaseUrlDownloadHandler(HTTP11DownloadHandler):
 def _fail(request: Request, error: IgnoreRequest) -> None:
     if request.errback:  # what FailureMiddleware gave it; robots.txt has none
         request.errback(Failure(error))
+
+
+def _guarded(callback: Callable[..., Any]) -> Callable[..., Any]:
+    if inspect.isgeneratorfunction(callback):  # it runs later, and Scrapy looks at it to warn of values that it returns
+        return callback
+
+    @functools.wraps(callback)
+    def call(*args: Any, **options: Any) -> Any:
+        with _no_exit():
+            return callback(*args, **options)
+
+    return call
+
+
+@contextmanager
+def _no_exit() -> Iterator[None]:
+    """Scrapy would wait for ever for a callback that left by ``sys.exit()``: it is an error in the source's code as any other."""
+    try:
+        yield
+    except SystemExit as error:
+        raise RuntimeError(f"the source's code called sys.exit({error.code!r})") from error
 
 
 def _plain(item: Any) -> Any:

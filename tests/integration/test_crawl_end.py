@@ -170,3 +170,26 @@ def wait_until(true: Callable[[], bool], timeout_seconds: float = 60) -> None:
 
 def size_of_temporaries(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob(".*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("api", "import sys\n\ndef parse(api):\n    yield {'_id': '1'}\n    sys.exit(0)\n"),
+        ("api", "import sys\n\nsys.exit(0)\n"),
+        ("scrapy", "return sys.exit(0)"),
+        ("scrapy", "yield {'_id': '1'}; sys.exit(0)"),
+    ],
+)
+def test_code_that_exits_is_a_failure_and_publishes_nothing(fleet: Fleet, site: Site, kind: str, code: str) -> None:
+    if kind == "scrapy":
+        code = (
+            "import sys\n\nimport scrapy\n\nclass LittleSpider(scrapy.Spider):\n    name = 'little'\n"
+            f"    start_urls = ['http://site.invalid/first']\n\n    def parse(self, response):\n        {code}\n"
+        )
+    fleet.write_source("little", kind, code)
+    site.put("/first", "<p>here")
+    done = fleet.run("crawl", "little", "--base-url", site.url)
+    assert done.returncode in (1, 2, 5), done.stderr
+    assert "exit" in done.stderr.lower()
+    assert "release.txt" not in fleet.files("little")
