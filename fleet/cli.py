@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import sys
 
 import click
@@ -83,4 +84,11 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except BrokenPipeError:
+        sys.exit(EXIT_FAILED)
+    except OSError as error:
+        if error.filename is None:  # no file that a person could look at
+            raise
+        click.echo(
+            f"fleet: {error}. See that it is what it should be, and that uid {os.geteuid()} may use it", err=True
+        )
         sys.exit(EXIT_FAILED)

@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from crawlers.runtime.errors import UsageError
+from crawlers.runtime.http import is_http_url
 from crawlers.runtime.manifest import Source
 
 FIXTURES = "fixtures"
@@ -77,12 +78,15 @@ def read_case(folder: Path) -> Case:
     :raises CaseError: a line of url.txt is none, or its body is missing.
     """
     path = folder / URLS
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CaseError(f"{path}:1: can't be read: {error}. Expected is a URL a line") from error
     method = "parse"
     exchanges = []
     for number, line in enumerate(lines, start=1):
         found = _LINE.fullmatch(line.strip())
-        if not found:
+        if not found or not is_http_url(found["url"]):
             raise CaseError(f"{path}:{number}: got {line!r}, expected is `URL`, `URL STATUS` or `URL STATUS METHOD`")
         if number == 1 and found["method"]:
             method = found["method"]

@@ -152,3 +152,12 @@ def test_a_url_that_is_none_is_bad_usage_and_says_what_is_expected(fleet: Fleet,
     result = fleet.run("record", "little", url)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith(f"fleet: URL is {url!r}: expected is")
+
+
+def test_a_folder_that_can_not_be_written_is_named_without_a_traceback(fleet: Fleet, site: Replay) -> None:
+    folder = fleet.write_source("little", "scrapy", SPIDER)
+    (folder / "fixtures").write_text("a file where a folder should be")
+    result = fleet.run("record", "little", f"{HOST}/list", "--base-url", site.base_url)
+    assert result.returncode == 1
+    assert str(folder / "fixtures") in result.stderr and "Traceback" not in result.stderr
+    assert not list(folder.glob(".record-*"))

@@ -244,6 +244,7 @@ def test_a_required_answer_that_failed_is_an_error(harvester: Source, status: st
         ("", r"url.txt:1: is empty"),
         ("data.example.org\n", r"url.txt:1: got 'data.example.org', expected is `URL`"),
         (f"{HOST}/1 9999\n", r"url.txt:1: got"),
+        ("http://[::1\n", r"url.txt:1: got"),
         (f"{HOST}/1\n{HOST}/2\n", r"url.txt:2: the body of https://data.example.org/2 is missing: .* got: none"),
     ],
 )
