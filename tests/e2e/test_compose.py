@@ -108,7 +108,7 @@ def test_the_hub_tells_nothing_without_login(compose: Compose, path: str) -> Non
         assert answer.code == 401
 
 
-@pytest.mark.parametrize(("service", "works", "lacking"), [("demo", "crawl", "dump"), ("hub", "status", "crawl")])
+@pytest.mark.parametrize(("service", "works", "lacking"), [("demo", "crawl", "dump"), ("hub", "status", "record")])
 def test_a_container_knows_the_commands_of_its_part(compose: Compose, service: str, works: str, lacking: str) -> None:
     told = checked(compose.execute(service, "fleet", "--help"))
     assert f"\n  {works} " in told
