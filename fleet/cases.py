@@ -81,9 +81,9 @@ def test(name: str, accept: bool) -> None:
     "--case", "case_name", default="", help="The case's name. Default: made from the first URL.", metavar="CASE"
 )
 @click.option("--method", default="parse", help="The spider's method that parses the first URL.", show_default=True)
-@click.option("--base-url", default="", help="Fetch from URL instead of the pages' own host.", metavar="URL")
+@click.option("--base-url", help="Fetch from URL instead of the pages' own host.", metavar="URL")
 @click.option("--force", is_flag=True, help="Replace a case of the same name.")
-def record(name: str, urls: tuple[str, ...], case_name: str, method: str, base_url: str, force: bool) -> None:
+def record(name: str, urls: tuple[str, ...], case_name: str, method: str, base_url: str | None, force: bool) -> None:
     """Record a new case of the source NAME: fetch each URL, run the code over them, and keep pages and outcome for review.
 
     The case starts at the first URL; the others are pages that the code asks for from there.
@@ -98,8 +98,8 @@ def record(name: str, urls: tuple[str, ...], case_name: str, method: str, base_u
     folder = source.folder / FIXTURES / _case_name(case_name, urls[0])
     if folder.exists() and not force:
         raise UsageError(f"{folder} is there already. Give another name by --case, or replace it by --force")
-    serve = None if base_url else load_site(source)
-    with serve() if serve else nullcontext(check_base_url(base_url) if base_url else "") as base:
+    serve = load_site(source) if base_url is None else None
+    with serve() if serve else nullcontext("" if base_url is None else check_base_url(base_url)) as base:
         exchanges = fetch(source, urls, base, settings)
     failure = None
     with tempfile.TemporaryDirectory(prefix=".record-", dir=source.folder) as temporary:

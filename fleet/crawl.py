@@ -26,13 +26,12 @@ from crawlers.runtime.settings import RuntimeSettings
 )
 @click.option(
     "--base-url",
-    default="",
     help="Send each request to URL instead of its own host; path and query stay.",
     metavar="URL",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Try out: print the first N records, publish nothing if there are more.", metavar="N")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the release.json of the published release.")
-def crawl(name: str, shared: Path | None, base_url: str, limit: int | None, as_json: bool) -> None:
+def crawl(name: str, shared: Path | None, base_url: str | None, limit: int | None, as_json: bool) -> None:
     """Crawl the source NAME and publish its release.
 
     A crawl that fails, finds nothing, misses pages beyond the manifest's budgets or is stopped publishes nothing and exits
@@ -41,7 +40,7 @@ def crawl(name: str, shared: Path | None, base_url: str, limit: int | None, as_j
     settings = RuntimeSettings.from_environment()
     source = find_source(settings.sources_dir, name)
     shared_dir = (shared or settings.shared_dir).absolute()
-    serve = None if base_url else load_site(source)
+    serve = load_site(source) if base_url is None else None
     left = limit or 0
 
     def show(record: dict[str, Any]) -> None:
@@ -53,7 +52,7 @@ def crawl(name: str, shared: Path | None, base_url: str, limit: int | None, as_j
             except BrokenPipeError:  # who reads has seen enough; that is no fault of the record
                 left = 0
 
-    with serve() if serve else nullcontext(check_base_url(base_url) if base_url else "") as base:
+    with serve() if serve else nullcontext("" if base_url is None else check_base_url(base_url)) as base:
         try:
             description = run_crawl(
                 source,

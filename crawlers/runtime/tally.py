@@ -83,7 +83,7 @@ def require_good(manifest: Manifest, tally: Tally, counts: Counts, *, limited: b
     name, errors = manifest.name, tally.describe_errors()
     if limited:
         raise PartialError(
-            f"{name}: stopped after {counts.items} records by --limit, so this is no release: nothing was published."
+            f"{name}: cut short by --limit, so this is no release: nothing was published. There are more records."
         )
     if tally.failed_starts:
         raise FleetError(
