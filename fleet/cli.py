@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from crawlers.runtime.errors import EXIT_FAILED, FleetError, UsageError
+from crawlers.runtime.errors import EXIT_FAILED, EXIT_USAGE, FleetError
 
 # Command: the module and the click command in it. A crawler image has no hub, so nothing is imported before it is needed.
 COMMANDS = {
@@ -37,17 +37,14 @@ class LazyGroup(click.Group):
         try:
             return getattr(importlib.import_module(module), attribute)
         except ModuleNotFoundError as error:
-            return _lacking(cmd_name, error.name)
+            return _lacking(cmd_name, error)
 
 
-def _lacking(name: str, package: str | None) -> click.Command:
+def _lacking(name: str, error: ModuleNotFoundError) -> click.Command:
     """Stands for a command whose packages are not installed, as an image holds those of its own part alone."""
 
     def refuse() -> None:
-        raise UsageError(
-            f"`fleet {name}` can't run here, the package {package} is not installed. In Docker, a crawler's container has what "
-            "crawls and the hub's what looks after releases: use the other one, or a checkout set up by `make test`"
-        )
+        raise error
 
     anything = {"ignore_unknown_options": True, "allow_extra_args": True}
     return click.Command(name, callback=refuse, hidden=True, add_help_option=False, context_settings=anything)
@@ -85,6 +82,13 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(EXIT_FAILED)
+    except ModuleNotFoundError as error:
+        click.echo(
+            f"fleet: this command can't run here, the package {error.name} is not installed. In Docker, a crawler's container "
+            "has what crawls and the hub's what looks after releases: use the other one, or a checkout set up by `make test`",
+            err=True,
+        )
+        sys.exit(EXIT_USAGE)
     except OSError as error:
         if error.filename is None:  # no file that a person could look at
             raise

@@ -9,7 +9,7 @@ from crawlers.runtime.errors import FleetError, UnreachableError, UsageError
 from hub.settings import HubSettings
 
 _CONNECT_SECONDS = 5
-_READ_SECONDS = 60
+_READ_SECONDS = 30
 
 
 class HubClient:

@@ -115,7 +115,7 @@ def test_a_container_knows_the_commands_of_its_part(compose: Compose, service: s
     assert f"\n  {lacking} " not in told
     refused = compose.execute(service, "fleet", lacking, "demo")
     assert refused.returncode == 2
-    assert f"`fleet {lacking}` can't run here" in refused.stderr
+    assert "this command can't run here, the package" in refused.stderr
 
 
 @pytest.mark.parametrize("service", ["demo", "hub"])

@@ -1,10 +1,13 @@
 """The ``fleet`` command as a whole."""
 
+import re
+import sys
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
-from crawlers.runtime.errors import UsageError
-from fleet.cli import COMMANDS, fleet
+from fleet.cli import COMMANDS, fleet, main
 
 
 @pytest.fixture
@@ -27,11 +30,22 @@ def test_the_help_leaves_out_a_command_whose_packages_are_not_installed(no_hub: 
     assert "\n  dump " not in result.output
 
 
-@pytest.mark.parametrize("arguments", [[], ["demo", "--json"], ["--help"]])
+@pytest.mark.parametrize("arguments", [["dump"], ["dump", "demo", "--json"], ["dump", "--help"], ["crawl", "demo"]])
 def test_a_command_whose_packages_are_not_installed_says_which_and_what_to_do(
-    no_hub: None, arguments: list[str]
+    no_hub: None,
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(
-        UsageError, match=r"`fleet dump` can't run here, the package fleet\.not_installed .* use the other one"
-    ):
-        CliRunner().invoke(fleet, ["dump", *arguments], catch_exceptions=False, standalone_mode=False)
+    monkeypatch.setitem(sys.modules, "crawlers.runtime.scrapy_run", None)  # imported only when a spider is to run
+    monkeypatch.setenv("FLEET_SHARED_DIR", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["fleet", *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 2
+    assert re.search(
+        r"can't run here, the package (fleet\.not_installed|crawlers\.runtime\.scrapy_run) .* use the other one",
+        capsys.readouterr().err,
+    )
+    assert not list(tmp_path.glob("*/data.ndjson"))
