@@ -36,16 +36,26 @@ class _FleetHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         self.finish({"error": self._reason})
 
+    async def read_status(self) -> bytes | None:
+        """The status of all sources, as JSON; None where the database is away, which is answered then."""
+        try:
+            return await asyncio.to_thread(self.server.status)
+        except PyMongoError as error:
+            self.set_status(503)
+            self.finish({"error": f"the database can't be used: {type(error).__name__}: {str(error)[:500]}"})
+            return None
+
 
 class IndexHandler(_FleetHandler):
     """``GET /``"""
 
     async def get(self) -> None:
         if "text/html" in self.request.headers.get("Accept", ""):
-            sources = orjson.loads(await asyncio.to_thread(self.server.status))
+            if (status := await self.read_status()) is None:
+                return
             # What is shown comes from strangers' sites: nothing of it may run, whatever gets past the template's escaping.
             self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'")
-            self.finish(_PAGES.load("index.html").generate(sources=sources, tone=_tone, reasons=reasons))
+            self.finish(_PAGES.load("index.html").generate(sources=orjson.loads(status), tone=_tone, reasons=reasons))
             return
         self.finish(
             {
@@ -70,12 +80,9 @@ class StatusHandler(_FleetHandler):
     """``GET /fleet/status``"""
 
     async def get(self) -> None:
-        self.set_header("Content-Type", "application/json; charset=utf-8")
-        try:
-            self.finish(await asyncio.to_thread(self.server.status))
-        except PyMongoError as error:
-            self.set_status(503)
-            self.finish({"error": f"the database can't be used: {type(error).__name__}: {str(error)[:500]}"})
+        if (status := await self.read_status()) is not None:
+            self.set_header("Content-Type", "application/json; charset=utf-8")
+            self.finish(status)
 
 
 class ActionHandler(_FleetHandler):

@@ -282,9 +282,10 @@ def test_a_hub_whose_database_goes_away_answers_and_goes_on_when_it_is_back(tmp_
             uploaded = hub.act("site", "upload")
             assert (uploaded.status_code, uploaded.json()["outcome"]) == (409, "failed")
             assert "the database can't be used" in uploaded.json()["reason"]
-            answer = requests.get(f"{hub.url}/fleet/status", timeout=30)
-            assert answer.status_code == 503
-            assert "the database can't be used" in answer.json()["error"]
+            for path, accepted in (("/fleet/status", "application/json"), ("/", "text/html")):
+                answer = requests.get(hub.url + path, headers={"Accept": accepted}, timeout=30)
+                assert answer.status_code == 503
+                assert "the database can't be used" in answer.json()["error"]
             hub.publish("site", SECOND, documents(5))
             with database:
                 hub.wait_until_live("site", SECOND)
