@@ -27,7 +27,9 @@ logger = logging.getLogger(__name__)
 
 _USER = "fleet"
 _READY_SECONDS = 60.0
-_END_SECONDS = 15.0
+_END_SECONDS = 30.0
+# The same for one whose hub was killed: it was told to end long ago, when its hub did.
+_ORPHAN_END_SECONDS = 15.0
 
 
 class EmbeddedDatabase:
@@ -137,12 +139,12 @@ class EmbeddedDatabase:
             return
         if str(self._folder / "data").encode() not in command:
             return  # the number was given to another process since
-        deadline = time.monotonic() + _END_SECONDS
+        deadline = time.monotonic() + _ORPHAN_END_SECONDS
         while Path(f"/proc/{pid}").exists():
             if time.monotonic() > deadline:
                 logger.warning("the embedded database of a killed hub, process %d, does not end and is killed", pid)
                 os.kill(pid, signal.SIGKILL)
-                deadline += _END_SECONDS
+                deadline += _ORPHAN_END_SECONDS
             time.sleep(0.05)
 
     def _check_port(self) -> None:

@@ -300,7 +300,7 @@ def test_a_hub_whose_database_goes_away_answers_and_goes_on_when_it_is_back(tmp_
 def test_an_embedded_database_that_does_not_end_with_its_killed_hub_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.embedded._END_SECONDS", 0.2)
+    monkeypatch.setattr("hub.embedded._ORPHAN_END_SECONDS", 0.2)
     environment = {"FLEET_DATA_DIR": str(tmp_path), "FLEET_MONGO_PORT": str(free_port())}
     settings = HubSettings.from_environment(environment)
     folder = settings.mongodb_dir
