@@ -58,9 +58,9 @@ class FleetHubServer(HubServer):
         super().__init__(source_list=[], features=FEATURES, name="Crawler Fleet")
         self.logger = logging.getLogger(config.LOGGER_NAME)
         self.settings = settings
-        self.sources: list[SourceClasses] = []
-        self.faults: list[SourceFault] = []
-        self._manifests: tuple[tuple[str, int, int], ...] | None = None
+        # Both in one: a status that is made while manifests are read sees the lists of one reading.
+        self._found: tuple[list[SourceClasses], list[SourceFault]] = ([], [])
+        self._manifests: tuple[tuple[str, int, int, int], ...] | None = None
         self._read_manifests()  # now: worker processes, which inherit where to look for packages, start soon
         self.intake: Intake
         self._intake_task: asyncio.Task[None] | None = None
@@ -76,6 +76,14 @@ class FleetHubServer(HubServer):
         self.managers["source_manager"] = SourceManager([], dumps, uploads, no_plugins)
         self._register()
 
+    @property
+    def sources(self) -> list[SourceClasses]:
+        return self._found[0]
+
+    @property
+    def faults(self) -> list[SourceFault]:
+        return self._found[1]
+
     def find_sources(self) -> list[str]:
         """The names of the sources that can be served. If manifests came, went or changed since, they are read anew."""
         if manifest_states(self.settings.runtime.sources_dir) != self._manifests:
@@ -89,7 +97,7 @@ class FleetHubServer(HubServer):
     def _read_manifests(self) -> None:
         settings = self.settings
         self._manifests = manifest_states(settings.runtime.sources_dir)
-        self.sources, self.faults = find_source_classes(settings.runtime.sources_dir, settings.hub_sources_dir)
+        self._found = find_source_classes(settings.runtime.sources_dir, settings.hub_sources_dir)
         for fault in self.faults:
             logger.error("the source %s is left out: %s", fault.name, fault.reason)
 
@@ -162,6 +170,7 @@ class FleetHubServer(HubServer):
     def status(self) -> bytes:
         """The status of all sources, as JSON."""
         books = open_books()
+        sources, faults = self._found
         entries = books.find_all()
         found = [
             complete_status(
@@ -171,9 +180,9 @@ class FleetHubServer(HubServer):
                 entries.get(name, {}),
                 self.intake.under_way(name),
             )
-            for name in (classes.source.name for classes in self.sources)
+            for name in (classes.source.name for classes in sources)
         ]
-        found += [status_of_fault(fault.name, fault.reason) for fault in self.faults]
+        found += [status_of_fault(fault.name, fault.reason) for fault in faults]
         return orjson.dumps(sorted(found, key=lambda status: status["name"]))
 
     async def _dump(self, name: str) -> dict[str, Any]:

@@ -53,13 +53,13 @@ def find_source_classes(
     return classes, faults
 
 
-def manifest_states(sources_dir: Path) -> tuple[tuple[str, int, int], ...]:
-    """By what a changed manifest is known: path, time of change and inode of each below ``sources_dir``."""
+def manifest_states(sources_dir: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """By what a changed manifest is known: path, time of change, size and inode of each below ``sources_dir``."""
     states = []
     for path in sorted(sources_dir.glob(f"*/{MANIFEST}")):
         with suppress(OSError):
             status = path.stat()
-            states.append((str(path), status.st_mtime_ns, status.st_ino))
+            states.append((str(path), status.st_mtime_ns, status.st_size, status.st_ino))
     return tuple(states)
 
 
