@@ -129,6 +129,7 @@ class Intake:
             if not isinstance(error, FleetError):
                 logger.error("%s: %s failed: %r", name, action, error)
             if action == "upload":
+                known.cleaned = False
                 known.failed_release = known.tried_release
                 # What is wrong with the release stays wrong; what was wrong with the database may pass.
                 passing = isinstance(error, DatabaseError) or not isinstance(error, FleetError)
@@ -172,12 +173,11 @@ class Intake:
         return seen, find_archived(self._settings.archive_dir / name)
 
     def _read_live(self, name: str, known: _Known) -> None:
-        if not known.cleaned:
-            self._books.live.drop_temporary(name)
-            known.cleaned = True
+        if not known.cleaned:  # until none is listed any more: a drop may come too early for the database
+            known.cleaned = not self._books.live.drop_temporary(name)
         known.live = self._books.live.find(name)
         known.whole = known.live is None or self._books.is_whole(name, known.live.documents)
-        known.checked = True
+        known.checked = known.cleaned
         if known.live and not known.whole:
             release = known.live.release
             logger.warning("%s: the live collection is not what was loaded as %s: it is loaded again", name, release)
