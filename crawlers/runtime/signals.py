@@ -20,6 +20,7 @@ class Stop:
     def __init__(self) -> None:
         self.signal_number: int | None = None
         self.on_stop: Callable[[], None] = _nothing
+        self._is_late = False
 
     def check(self) -> None:
         """:raises Interrupted: we were asked to stop."""
@@ -29,7 +30,7 @@ class Stop:
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """The signal handler."""
-        if self.signal_number is None:
+        if self.signal_number is None and not self._is_late:
             self.signal_number = number
             self.on_stop()
 
@@ -52,16 +53,13 @@ class Stop:
     def too_late(self) -> Iterator[None]:
         """From here on a signal changes nothing any more: what is under way is done whole.
 
+        No signal is blocked or ignored for that: the kernel may give one to any thread, and Python hands it over later.
+
         :raises Interrupted: we were asked to stop before.
         """
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        try:
-            self.check()
-            yield
-            for number in _SIGNALS:
-                signal.signal(number, signal.SIG_IGN)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._is_late = True  # first, so that none comes between the check and this
+        self.check()
+        yield
 
 
 @contextmanager
