@@ -66,6 +66,8 @@ class Counts(msgspec.Struct, kw_only=True):
 class Description(msgspec.Struct, kw_only=True):
     """``release.json``. Times are ISO 8601 in UTC; ``bytes`` and ``sha256`` (hexadecimal) are those of ``data.ndjson``.
 
+    ``sorted``: whether its lines are in the order of their ``_id``, compared as UTF-8 bytes.
+
     A foreign crawler may leave the file out. Fields that we don't know are ignored, so that newer crawlers can add some.
     """
 
@@ -74,6 +76,7 @@ class Description(msgspec.Struct, kw_only=True):
     records: int
     bytes: int
     sha256: str
+    sorted: bool = False
     rejects: int = 0
     started: str = ""
     finished: str = ""
@@ -87,6 +90,14 @@ class Description(msgspec.Struct, kw_only=True):
 def release_folder(shared_dir: Path, source: str) -> Path:
     """Where the releases of ``source`` are published."""
     return shared_dir / f"{source}_crawled"
+
+
+def state_folder(shared_dir: Path, source: str) -> Path:
+    """What a crawler of ``source`` keeps from crawl to crawl (stored pages, harvested windows): nothing that the hub reads.
+
+    Only who holds the source's lock changes it.
+    """
+    return shared_dir / f"{source}_state"
 
 
 def format_release(moment: datetime) -> str:
