@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from crawlers.runtime.crawl import crawl as run_crawl
 from crawlers.runtime.errors import Interrupted
@@ -34,8 +35,8 @@ from crawlers.runtime.settings import RuntimeSettings
 def crawl(name: str, shared: Path | None, base_url: str | None, limit: int | None, as_json: bool) -> None:
     """Crawl the source NAME and publish its release.
 
-    A crawl that fails, finds nothing, misses pages beyond the manifest's budgets or is stopped publishes nothing and exits
-    with a code other than 0 (see `fleet --help`).
+    A crawl that fails, finds nothing or is stopped publishes nothing and exits with a code other than 0 (see `fleet --help`).
+    One whose release is not as good as the manifest's budgets ask for is held: see `fleet approve` and `fleet discard`.
     """
     settings = RuntimeSettings.from_environment()
     source = find_source(settings.sources_dir, name)
@@ -66,13 +67,12 @@ def crawl(name: str, shared: Path | None, base_url: str | None, limit: int | Non
         except Interrupted as error:
             click.echo(f"fleet: {name}: {error}", err=True)
             raise SystemExit(error.exit_code) from error
-    folder = release_folder(shared_dir, name)
     if as_json:
-        click.echo((folder / "release.json").read_text(), nl=False)
-    else:
-        click.echo(
-            f"{name}: {description.records} records published as release {description.release} in {folder}", err=True
-        )
+        click.echo(msgspec.json.format(msgspec.json.encode(description), indent=2).decode())
+        return
+    how = "unchanged since" if description.outcome == "unchanged" else "published as"
+    where = release_folder(shared_dir, name)
+    click.echo(f"{name}: {description.records} records, {how} release {description.release} in {where}", err=True)
 
 
 def _line(record: dict[str, Any]) -> bytes:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from crawlers.runtime.errors import ReleaseError
-from crawlers.runtime.last_run import read_last_run
+from crawlers.runtime.history import read_last_run
 from crawlers.runtime.manifest import load_sources
 from crawlers.runtime.release import DESCRIPTION, Description, read_description, release_folder
 from hub.dataload.archive import Archived, find_archived, read_published

@@ -68,10 +68,10 @@ class Fleet:
         return self.shared / f"{name}_crawled"
 
     def files(self, name: str) -> list[str]:
-        """The names of all files in the release folder, hidden ones too, but for the lock and the word of the last run."""
+        """The names of all files in the release folder, hidden ones too, but for the lock and what tells of runs."""
         folder = self.folder(name)
         names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-        return sorted(names - {".lock", "last-run.json"})
+        return sorted(names - {".lock", "last-run.json", "history.ndjson"})
 
     def records(self, name: str) -> list[dict[str, Any]]:
         return read_ndjson(self.folder(name) / "data.ndjson")

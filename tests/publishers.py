@@ -7,6 +7,7 @@ from pathlib import Path
 
 import crawlers.runtime.api  # noqa: F401 - imported here, so that runs don't import it under fault injection
 import fleet.crawl  # noqa: F401
+from crawlers.runtime import approval
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.release import format_release
 from crawlers.runtime.writer import ReleaseWriter
@@ -19,7 +20,7 @@ RECORDS = 20
 
 def content(release: str) -> bytes:
     """The ``data.ndjson`` of a release."""
-    return b"".join(b'{"_id":"little_%d","release":"%s"}\n' % (number, release.encode()) for number in range(RECORDS))
+    return b"".join(b'{"_id":"little_%02d","release":"%s"}\n' % (number, release.encode()) for number in range(RECORDS))
 
 
 def release_at(second: int) -> str:
@@ -32,10 +33,25 @@ def publish(shared: str, second: int) -> str:
     manifest = Manifest(name="little", kind="api", **MANIFEST)
     with ReleaseWriter(Path(shared), manifest, datetime.fromtimestamp(second, UTC)) as writer:
         for number in range(RECORDS):
-            writer.write({"_id": f"little_{number}", "release": writer.release})
-        writer.write({"_id": "little_0"})
+            writer.write({"_id": f"little_{number:02}", "release": writer.release})
+        writer.write({"_id": "little_00"})
         writer.publish()
     return writer.release
+
+
+def hold(shared: str, second: int) -> str:
+    """Make a release as the runtime does, but hold it."""
+    manifest = Manifest(name="little", kind="api", **MANIFEST)
+    with ReleaseWriter(Path(shared), manifest, datetime.fromtimestamp(second, UTC)) as writer:
+        for number in range(RECORDS):
+            writer.write({"_id": f"little_{number:02}", "release": writer.release})
+        writer.hold(writer.describe())
+    return writer.release
+
+
+def approve(shared: str) -> str:
+    """Publish what is held."""
+    return approval.approve(Path(shared), "little").release
 
 
 def publish_foreign(shared: str, second: int) -> str:

@@ -8,20 +8,27 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from crawlers.runtime.errors import FleetError, PageError
+import msgspec
+
+from crawlers.runtime.errors import FleetError, HeldError, PageError, ReleaseError
+from crawlers.runtime.gate import judge, require_whole
+from crawlers.runtime.history import RunEntry, recorded
 from crawlers.runtime.http import PATIENCE, Patience
-from crawlers.runtime.last_run import recorded
 from crawlers.runtime.loading import load_parse
 from crawlers.runtime.manifest import Source
 from crawlers.runtime.progress import Progress
-from crawlers.runtime.release import Description
+from crawlers.runtime.release import DATA, Description, read_description, read_release
 from crawlers.runtime.run import Run
 from crawlers.runtime.settings import CHECKOUT
 from crawlers.runtime.signals import stopping
-from crawlers.runtime.tally import Tally, require_good
+from crawlers.runtime.tally import Tally
 from crawlers.runtime.writer import ReleaseWriter
 
 logger = logging.getLogger(__name__)
+
+# Whose coverage must not fall from release to release. The properties that metadata portals ask for first, see
+# https://developers.google.com/search/docs/appearance/structured-data/dataset
+REQUIRED = ("name", "description", "url")
 
 
 def crawl(
@@ -36,14 +43,18 @@ def crawl(
 ) -> Description:
     """Crawl ``source`` now and publish its release below ``shared_dir``; returns the published ``release.json``.
 
+    Where the same data are published already, nothing new is: what is returned is that release's, with the outcome ``unchanged``.
+
     :raises LockedError: another crawl of the source is under way.
-    :raises PartialError: pages or records are missing beyond the manifest's budgets, or ``limit`` cut it short.
+    :raises HeldError: the publish gate holds its release back, for a person to approve or discard.
+    :raises PartialError: ``limit`` cut it short.
     :raises Interrupted: SIGTERM or SIGINT ended it.
     :raises FleetError: it failed, or found nothing. In all these cases nothing was published, and no temporary file is left.
     """
-    with stopping() as stop, ReleaseWriter(shared_dir, source.manifest, code_version=code_version()) as writer:
+    version = code_version()
+    with stopping() as stop, ReleaseWriter(shared_dir, source.manifest, code_version=version) as writer:
         tally = Tally()
-        with recorded(writer, tally, code_version()):
+        with recorded(writer, tally, version) as entry:
             logger.info("%s: crawl started, release %s", source.name, writer.release)
             progress = Progress(source.name, tally, writer.counts)
             run = Run(source, writer, tally, progress, stop, base_url, limit, contact, patience, on_record)
@@ -52,20 +63,61 @@ def crawl(
                     _crawl_as_kind(run)
             finally:
                 progress.close()
-            counts = writer.settle()
-            tally.fill(counts)
-            require_good(source.manifest, tally, counts, limited=run.limited)
-            with stop.too_late():
-                description = writer.publish(tally.errors)
+            return _end(run, entry)
+
+
+def _end(run: Run, entry: RunEntry) -> Description:
+    """Publish what the crawl made, or hold it, or leave it where the same is published already."""
+    manifest, writer = run.source.manifest, run.writer
+    counts = writer.settle()
+    run.tally.fill(counts)
+    require_whole(manifest, run.tally, counts, limited=run.limited)
+    description = writer.describe(run.tally.errors)
+    last = _read_published(writer.folder)
+    description.reasons = judge(manifest, run.tally, description, last, REQUIRED)
+    entry.describe(description)
+    with run.stop.too_late():
+        if description.reasons:
+            description.outcome = "held"
+            writer.hold(description)
+            raise HeldError(_describe_held(manifest.name, description, run.tally))
+        if last is not None and last.sha256 == description.sha256:
+            entry.outcome = "unchanged"
+            logger.info(
+                "%s: unchanged: %d records, as published in release %s", manifest.name, counts.records, last.release
+            )
+            return msgspec.structs.replace(last, outcome="unchanged")
+        writer.publish(description)
     logger.info(
         "%s: published %s: %d records, %d rejects, %d requests",
-        source.name,
+        manifest.name,
         description.release,
         counts.records,
         counts.rejects,
         counts.requests,
     )
     return description
+
+
+def _read_published(folder: Path) -> Description | None:
+    """What is published in ``folder`` and whole; None where nothing is, or a foreign crawler doesn't describe it."""
+    try:
+        release, description = read_release(folder), read_description(folder)
+        if release is None or description is None or description.release != release.text:
+            return None
+        return description if (folder / DATA).stat().st_size == description.bytes else None
+    except (ReleaseError, OSError) as error:
+        logger.warning("what is published can't be compared with: %s", error)
+        return None
+
+
+def _describe_held(name: str, description: Description, tally: Tally) -> str:
+    reasons = "".join(f"\n  - {reason}" for reason in description.reasons)
+    return (
+        f"{name}: release {description.release} is held, what was published before stays:{reasons}\n"
+        f"It lies whole in {name}_crawled/held/. See `fleet rejects {name}` and `fleet drift {name}`; then publish it by `fleet approve {name}`, or "
+        f"remove it by `fleet discard {name}`. The next good crawl takes its place.{tally.describe_errors()}"
+    )
 
 
 def code_version() -> str:

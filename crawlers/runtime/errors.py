@@ -32,9 +32,19 @@ class LockedError(FleetError):
 
 
 class PartialError(FleetError):
-    """A crawl ended, but not well enough to be published: failed requests above the budget, or cut short by a limit."""
+    """A crawl was cut short: what it saw is known to be a part, so it is no release."""
 
     exit_code = EXIT_PARTIAL
+
+
+class EmptyError(FleetError):
+    """A crawl ended by itself without a record, and its manifest doesn't allow that."""
+
+
+class HeldError(FleetError):
+    """A crawl made a release that its publish gate holds back, for a person to approve or discard."""
+
+    exit_code = EXIT_HELD
 
 
 class UnreachableError(FleetError):

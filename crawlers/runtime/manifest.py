@@ -39,8 +39,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``maintainer``: who keeps this source in the team.
     ``schedule``: five cron fields, in UTC.
     ``rate``: requests per second, at most, to each host; ``concurrency``: requests under way at once, at most, per host.
-    ``error_budget``: share (0 to 1) of requests that may fail for good in a crawl that still publishes.
-    ``reject_budget``: share (0 to 1) of records that may be rejected, in the crawl and again in the hub's upload.
+    The budgets are the publish gate's: a release that exceeds one is held for a person to approve or discard.
+    ``error_budget``: share (0 to 1) of pages that may fail for good.
+    ``reject_budget``: share of records that may be rejected, in the crawl and again in the hub's upload.
+    ``duplicate_budget``: share of records that may have the ``_id`` of another.
+    ``shrink_budget``: share of the last release's records that may be missing, by their number.
+    ``coverage_budget``: points (0 to 100) by which the coverage of a required field may fall against the last release.
     ``allow_empty``: whether a crawl without a record is a release.
     ``obey_robots``: whether robots.txt is followed; a source that says false says why in its description.
     """
@@ -58,6 +62,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     concurrency: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     error_budget: _Share = 0.0
     reject_budget: _Share = 0.05
+    duplicate_budget: _Share = 0.05
+    shrink_budget: _Share = 0.1
+    coverage_budget: Annotated[float, msgspec.Meta(ge=0, le=100)] = 10.0
     allow_empty: bool = False
     obey_robots: bool = True
 

@@ -20,6 +20,8 @@ DATA = "data.ndjson"
 RELEASE = "release.txt"
 DESCRIPTION = "release.json"
 REJECTS = "rejects.ndjson"
+# The folder, beside the published release, of one that waits for a person's word.
+HELD = "held"
 # In the order in which they are renamed into place: readers look at release.txt, so it comes last.
 PUBLISH_ORDER = (DATA, DESCRIPTION, REJECTS, RELEASE)
 
@@ -39,27 +41,31 @@ class Release:
 
 
 class ErrorCount(msgspec.Struct, kw_only=True):
-    """How often errors of one class happened, and one of them: ``url`` and ``message``."""
+    """How often errors of one class happened, one of them (``url`` and ``message``), and what to do about it (``action``)."""
 
     count: int = 0
     url: str = ""
     message: str = ""
+    action: str = ""
 
 
 class Counts(msgspec.Struct, kw_only=True):
     """What a crawl saw. ``items`` = ``records`` + rejected records, always.
 
-    ``requests``: sent, retries included; ``responses``: received; ``failed_requests``: given up for good;
+    ``requests``: sent, retries included; ``responses``: received; ``pages``: distinct requests that came to an end, of which
+    ``failed_requests`` were given up for good, or gave no record, or not all of them;
     ``items``: records that the source's code made; ``records``: those in the release; ``rejects``: lines of rejects.ndjson,
-    which are rejected records (``rejected_items``) and pages that gave none.
+    which are rejected records (``rejected_items``, ``duplicates`` among them) and pages that gave none.
     """
 
     requests: int = 0
     responses: int = 0
     failed_requests: int = 0
+    pages: int = 0
     items: int = 0
     records: int = 0
     rejected_items: int = 0
+    duplicates: int = 0
     rejects: int = 0
 
 
@@ -67,6 +73,8 @@ class Description(msgspec.Struct, kw_only=True):
     """``release.json``. Times are ISO 8601 in UTC; ``bytes`` and ``sha256`` (hexadecimal) are those of ``data.ndjson``.
 
     ``sorted``: whether its lines are in the order of their ``_id``, compared as UTF-8 bytes.
+    ``outcome``: ``published`` or ``held``; ``reasons``: why it was held, in words, also after it was approved; ``approved``: when.
+    ``coverage``: by top-level field, the share (0 to 1) of records that say something in it (see ``coverage``).
 
     A foreign crawler may leave the file out. Fields that we don't know are ignored, so that newer crawlers can add some.
     """
@@ -81,10 +89,13 @@ class Description(msgspec.Struct, kw_only=True):
     started: str = ""
     finished: str = ""
     outcome: str = "published"
+    reasons: list[str] = msgspec.field(default_factory=list)
+    approved: str = ""
     kind: str = ""
     code_version: str = ""
     counts: Counts = msgspec.field(default_factory=Counts)
     errors: dict[str, ErrorCount] = msgspec.field(default_factory=dict)
+    coverage: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 def release_folder(shared_dir: Path, source: str) -> Path:

@@ -1,5 +1,6 @@
 """Runs a Scrapy spider in this process, for one crawl."""
 
+import functools
 import logging
 from typing import Any
 
@@ -36,7 +37,7 @@ def run_spider(run: Run) -> None:
     # Stop at once rather than wait for what is under way: nothing of it will be published. Scrapy's own `stop`, part of the
     # reactor's shutdown, would wait for each request in the queue of a slow site: minutes, and a container gets seconds.
     process.stop = lambda: None  # type: ignore
-    run.stop.on_stop = run.halt = lambda: reactor.callFromThread(reactor.stop)  # type: ignore
+    run.stop.on_stop = run.halt = functools.cache(lambda: reactor.callFromThread(reactor.stop))  # type: ignore  # once
     run.stop.check()
     process.start(install_signal_handlers=False)
     run.stop.check()

@@ -1,10 +1,8 @@
-"""What a crawl saw so far, and whether that is good enough to be published."""
+"""What a crawl saw so far."""
 
 import logging
 from dataclasses import dataclass, field
 
-from crawlers.runtime.errors import FleetError, PartialError
-from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.release import Counts, ErrorCount
 
 logger = logging.getLogger(__name__)
@@ -50,7 +48,8 @@ class Tally:
 
     def error(self, kind: str, url: str, message: str) -> None:
         """Count an error of class ``kind`` (a key of ``ADVICE``); the first of each class is kept as the example."""
-        seen = self.errors.setdefault(kind, ErrorCount(url=url, message=message[:500]))
+        first = ErrorCount(url=url, message=message[:500], action=ADVICE.get(kind, ""))
+        seen = self.errors.setdefault(kind, first)
         seen.count += 1
         if kind in _HARMLESS:
             self.pages -= 1  # nor do they make room in the error budget
@@ -64,43 +63,11 @@ class Tally:
         counts.requests = self.requests
         counts.responses = self.responses
         counts.failed_requests = self.failed_pages
+        counts.pages = self.pages
 
     def describe_errors(self) -> str:
         """The errors by class in words, with an example and what to do; empty where there are none."""
         return "".join(
-            f"\n  {kind} × {error.count}, e.g. {error.url}: {error.message}\n    → {ADVICE.get(kind, '')}"
+            f"\n  {kind} × {error.count}, e.g. {error.url}: {error.message}\n    → {error.action}"
             for kind, error in sorted(self.errors.items())
-        )
-
-
-def require_good(manifest: Manifest, tally: Tally, counts: Counts, *, limited: bool = False) -> None:
-    """Let a crawl pass that ended by itself and may be published.
-
-    :param limited: it was cut short by ``--limit``.
-    :raises PartialError: pages or records are missing beyond the manifest's budgets.
-    :raises FleetError: a start request failed, or there is no record and the manifest doesn't allow that.
-    """
-    name, errors = manifest.name, tally.describe_errors()
-    if limited:
-        raise PartialError(
-            f"{name}: cut short by --limit, so this is no release: nothing was published. There are more records."
-        )
-    if tally.failed_starts:
-        raise FleetError(
-            f"{name}: the crawl could not start well: {', '.join(tally.failed_starts[:3])} failed. Nothing was published.{errors}"
-        )
-    if tally.failed_pages > manifest.error_budget * tally.pages:
-        raise PartialError(
-            f"{name}: {tally.failed_pages} of {tally.pages} pages failed; error_budget allows {manifest.error_budget:.2%}. "
-            f"Nothing was published. Mend the causes, or raise error_budget in the manifest.{errors}"
-        )
-    if counts.rejected_items > manifest.reject_budget * counts.items:
-        raise PartialError(
-            f"{name}: {counts.rejected_items} of {counts.items} records were rejected; reject_budget allows "
-            f"{manifest.reject_budget:.2%}. Nothing was published. Correct the source's code, or raise reject_budget.{errors}"
-        )
-    if counts.records == 0 and not manifest.allow_empty:
-        raise FleetError(
-            f"{name}: no record was found on {tally.pages} pages. Nothing was published. See whether the site has changed "
-            f"(`fleet test {name}` shows what the code expects); a source that may be empty sets allow_empty = true.{errors}"
         )

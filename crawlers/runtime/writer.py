@@ -4,7 +4,6 @@ import hashlib
 import logging
 import os
 import socket
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,35 +16,35 @@ import filelock
 import msgspec
 
 from crawlers.runtime import release as protocol
+from crawlers.runtime.coverage import Coverage
 from crawlers.runtime.errors import FleetError, LockedError, ReleaseError
-from crawlers.runtime.identifiers import IdentifierIndex
+from crawlers.runtime.lock import LOCK, source_lock
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.ndjson import UnwritableError, encode, encode_reject
+from crawlers.runtime.publishing import place, remove_held
 from crawlers.runtime.release import Counts, Description, ErrorCount
+from crawlers.runtime.sorted_lines import SortedLines
 from crawlers.runtime.temporary import create_temporary, remove_abandoned, temporary_path
 
 logger = logging.getLogger(__name__)
 
-LOCK = ".lock"
-# Not at once: the hub looks at the lock now and then, for a moment.
-_LOCK_SECONDS = 1.0
-_BATCH_BYTES = 1 << 20
-_BATCH_RECORDS = 2000
+_WRITE_BYTES = 1 << 20
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class ReleaseWriter:
     """Writes one release of a source, record by record, and publishes it whole or not at all.
 
-    As a context manager it holds the source's lock. Leaving the block without ``publish`` leaves nothing behind: no
-    temporary file, and the release published before is untouched. Memory stays flat whatever the number of records.
+    As a context manager it holds the source's lock. Leaving the block without ``publish`` or ``hold`` leaves nothing behind: no
+    temporary file, and the release published before is untouched. Memory stays flat whatever the number of records; they are
+    published in the order of their ``_id``, so that the same records give the same bytes, whatever the order they came in.
 
     ::
 
         with ReleaseWriter(shared_dir, manifest) as writer:
             for record in records:
                 writer.write(record)
-            writer.publish(errors)
+            writer.publish(writer.describe(errors))
 
     :param started: when the crawl started (aware); its UTC second becomes the release string. Default: now.
     :raises LockedError: on entering, when another crawl of the source is under way.
@@ -62,11 +61,10 @@ class ReleaseWriter:
         self.release = ""
         self.counts = Counts()
         self._code_version = code_version
-        self._lock = filelock.FileLock(self.folder / LOCK, timeout=_LOCK_SECONDS, mode=0o660, fallback_to_soft=False)
+        self._lock = source_lock(self.folder)
         self._files: dict[str, IO[bytes]] = {}
-        self._identifiers: IdentifierIndex | None = None
-        self._batch: dict[str, tuple[bytes, str]] = {}
-        self._batch_bytes = 0
+        self._lines: SortedLines | None = None
+        self._coverage = Coverage()
         self._digest = hashlib.sha256()
         self._bytes = 0
         self._failure: FleetError | None = None
@@ -90,7 +88,7 @@ class ReleaseWriter:
                 logger.warning("%s: removed %s, left behind by a crawl that was killed", self.manifest.name, path.name)
             self.release = self._next_release()
             with self._disk():
-                self._identifiers = IdentifierIndex(self.folder)
+                self._lines = SortedLines(self.folder)
                 for name in (protocol.DATA, protocol.REJECTS):
                     self._files[name] = create_temporary(self.folder, name)
         except BaseException:
@@ -114,15 +112,10 @@ class ReleaseWriter:
         except UnwritableError as error:
             self._reject_item(str(error), error.field, url, record)
             return
-        identifier = record["_id"]
-        if identifier in self._batch:
-            self._reject_item(f"_id {identifier!r} is in this release already", "_id", url, record)
-            return
-        self._batch[identifier] = (line, url)
-        self._batch_bytes += len(line)
-        if self._batch_bytes >= _BATCH_BYTES or len(self._batch) >= _BATCH_RECORDS:
-            with self._disk():
-                self._write_batch()
+        assert self._lines is not None, "write() works inside the with block, before settle()"
+        self._coverage.add(record)
+        with self._disk():
+            self._lines.add(record["_id"], line, url)
 
     def reject(self, reason: str, *, field: str = "", url: str = "", record: Any = None) -> None:
         """Keep what did not make it into the release: a page that gave no record (``record`` None), or a record, whole."""
@@ -133,36 +126,60 @@ class ReleaseWriter:
             self._write_reject({"reason": reason, "field": field, "url": url, "record": None})
 
     def settle(self) -> Counts:
-        """Write out what is buffered; the counts are final then. ``items`` = ``records`` + ``rejected_items``."""
+        """Write the data file. No record can be added after it, and the counts are final: ``items`` = ``records`` + ``rejected_items``."""
         with self._disk():
-            self._write_batch()
+            if self._lines is not None:
+                self._write_lines(self._lines)
+                self._lines.close()
+                self._lines = None
         return self.counts
 
-    def publish(self, errors: dict[str, ErrorCount] | None = None) -> Description:
-        """Make what was written the source's release, in the protocol's order: data first, ``release.txt`` last.
-
-        :raises FleetError: the disk failed. What was published before is whole until the first rename; if the failure comes
-            after it, the pair doesn't fit together, which readers see by ``release.json``, and the next crawl mends it.
-        """
+    def describe(self, errors: dict[str, ErrorCount] | None = None) -> Description:
+        """The ``release.json`` of what was written. It settles what isn't yet."""
         self.settle()
-        with self._disk():
-            return self._publish(errors or {})
-
-    def _publish(self, errors: dict[str, ErrorCount]) -> Description:
-        description = Description(
+        return Description(
             source=self.manifest.name,
             release=self.release,
             records=self.counts.records,
             bytes=self._bytes,
             sha256=self._digest.hexdigest(),
+            sorted=True,
             rejects=self.counts.rejects,
             started=protocol.format_release(self.started),
             finished=protocol.format_release(datetime.now(UTC)),
             kind=self.manifest.kind,
             code_version=self._code_version,
             counts=self.counts,
-            errors=errors,
+            errors=errors or {},
+            coverage=self._coverage.shares(),
         )
+
+    def publish(self, description: Description | None = None) -> Description:
+        """Make what was written the source's release, in the protocol's order: data first, ``release.txt`` last.
+
+        A release that was held is superseded by it, and removed.
+
+        :raises FleetError: the disk failed. What was published before is whole until the first rename; if the failure comes
+            after it, the pair doesn't fit together, which readers see by ``release.json``, and the next crawl mends it.
+        """
+        description = description or self.describe()
+        with self._disk():
+            self._place(description, self.folder)
+            remove_held(self.folder)
+        return description
+
+    def hold(self, description: Description) -> None:
+        """Keep what was written beside the published release, whole, for a person to approve or discard.
+
+        It takes the place of one that was held before.
+        """
+        held = self.folder / protocol.HELD
+        with self._disk():
+            remove_held(self.folder)
+            held.mkdir(exist_ok=True)
+            self._place(description, held)
+
+    def _place(self, description: Description, folder: Path) -> None:
         for name, content in (
             (protocol.DESCRIPTION, msgspec.json.format(msgspec.json.encode(description), indent=2) + b"\n"),
             (protocol.RELEASE, self.release.encode()),  # and nothing else: readers that strip no newline exist
@@ -173,13 +190,7 @@ class ReleaseWriter:
             # The hub's archive shares the inodes: from here on nobody writes to them.
             os.fchmod(file.fileno(), 0o444)
             os.fsync(file.fileno())
-        for name in protocol.PUBLISH_ORDER:
-            if name == protocol.RELEASE:
-                # After a power cut, a new release.txt must not stand beside old data.
-                _sync_folder(self.folder)
-            temporary_path(self.folder, name).replace(self.folder / name)
-        _sync_folder(self.folder)
-        return description
+        place({name: temporary_path(self.folder, name) for name in protocol.PUBLISH_ORDER}, folder)
 
     def _next_release(self) -> str:
         try:
@@ -205,23 +216,31 @@ class ReleaseWriter:
             )
         return protocol.format_release(self.started)
 
-    def _write_batch(self) -> None:
-        if not self._batch:
-            return
-        assert self._identifiers is not None, "write() works inside the with block only"
-        batch, self._batch, self._batch_bytes = self._batch, {}, 0
-        lines = []
-        for (identifier, (line, url)), new in zip(batch.items(), self._identifiers.add(list(batch)), strict=True):
-            if new:
-                lines.append(line)
-            else:
+    def _write_lines(self, lines: SortedLines) -> None:
+        last: str | None = None
+        parts: list[bytes] = []
+        size = 0
+        for identifier, line, url in lines:
+            if identifier == last:
                 record = msgspec.json.decode(line)
+                self._coverage.take_back(record)
+                self.counts.duplicates += 1
                 self._reject_item(f"_id {identifier!r} is in this release already", "_id", url, record)
-        content = b"".join(lines)
+                continue
+            last = identifier
+            self.counts.records += 1
+            parts.append(line)
+            size += len(line)
+            if size >= _WRITE_BYTES:
+                self._write_data(parts)
+                parts, size = [], 0
+        self._write_data(parts)
+
+    def _write_data(self, parts: list[bytes]) -> None:
+        content = b"".join(parts)
         _write_all(self._files[protocol.DATA], content)
         self._digest.update(content)
         self._bytes += len(content)
-        self.counts.records += len(lines)
 
     def _reject_item(self, reason: str, field: str, url: str, record: Any) -> None:
         self.counts.rejected_items += 1
@@ -239,7 +258,7 @@ class ReleaseWriter:
             raise self._failure
         try:
             yield
-        except (OSError, sqlite3.Error) as error:
+        except OSError as error:
             self._failure = FleetError(
                 f"{self.manifest.name}: writing release {self.release} to {self.folder} failed: {error}. It was not published. "
                 "See that the disk has room and works, and crawl again."
@@ -249,23 +268,15 @@ class ReleaseWriter:
     def _leave(self) -> None:
         with ExitStack() as stack:  # each is done, whatever becomes of the others
             stack.callback(self._lock.release)
-            if self._identifiers is not None:
-                stack.callback(self._identifiers.close)
+            if self._lines is not None:
+                stack.callback(self._lines.close)
             for name, file in self._files.items():
                 stack.callback(file.close)
                 stack.callback(temporary_path(self.folder, name).unlink, missing_ok=True)
-            self._files, self._identifiers = {}, None
+            self._files, self._lines = {}, None
 
 
 def _write_all(file: IO[bytes], content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[file.write(view) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

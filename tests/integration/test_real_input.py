@@ -88,7 +88,9 @@ def test_dryads_datasets_become_records(hub: RunningHub) -> None:
     records = crawl(hub, "dryad", {url: answer(json.dumps(recorded), "application/json")}, rejects=2)
     undescribed = [dataset for dataset in datasets if "message" in dataset]
     assert [reject["record"] for reject in Fleet(hub.sources, hub.shared).rejects("dryad")] == undescribed
-    datasets = [dataset for dataset in datasets if "message" not in dataset]
+    datasets = sorted(
+        (dataset for dataset in datasets if "message" not in dataset), key=lambda dataset: dataset["identifier"]
+    )
     assert len(records) == 8
     assert [record["_id"] for record in records] == [f"dryad_{dataset['identifier'][4:]}" for dataset in datasets]
     assert [record["name"] for record in records] == [dataset["title"] for dataset in datasets]

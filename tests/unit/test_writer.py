@@ -72,7 +72,8 @@ def test_a_release_describes_itself_truly(tmp_path: Path, manifest: Manifest) ->
         writer.write({"_id": "2", "again": True}, "http://site.invalid/2b")
         writer.reject("not_found: HTTP 404", url="http://site.invalid/3")
         assert names(writer.folder) == sorted(path.name for path in writer.folder.glob(".*.tmp"))
-        described = writer.publish({"not_found": ErrorCount(count=1, url="http://site.invalid/3", message="HTTP 404")})
+        errors = {"not_found": ErrorCount(count=1, url="http://site.invalid/3", message="HTTP 404")}
+        described = writer.publish(writer.describe(errors))
     assert names(writer.folder) == ["data.ndjson", "rejects.ndjson", "release.json", "release.txt"]
     content = (writer.folder / "data.ndjson").read_bytes()
     assert content == '{"_id":"1","name":"Łucja"}\n{"_id":"2"}\n'.encode()
@@ -85,20 +86,21 @@ def test_a_release_describes_itself_truly(tmp_path: Path, manifest: Manifest) ->
     assert (read.started, read.code_version, read.outcome) == ("2026-11-22T01:02:03Z", "v1", "published")
     assert read.finished >= read.started
     counts = read.counts
-    assert (counts.items, counts.records, counts.rejected_items, counts.rejects) == (3, 2, 1, 2)
+    assert (counts.items, counts.records, counts.rejected_items, counts.duplicates, counts.rejects) == (3, 2, 1, 1, 2)
+    assert (read.sorted, read.coverage) == (True, {"name": 0.5})
     assert read.errors["not_found"].count == 1
     assert read_ndjson(writer.folder / "rejects.ndjson") == [
-        {
-            "reason": "_id '2' is in this release already",
-            "field": "_id",
-            "url": "http://site.invalid/2b",
-            "record": {"_id": "2", "again": True},
-        },
         {
             "reason": "not_found: HTTP 404",
             "field": "",
             "url": "http://site.invalid/3",
             "record": None,
+        },
+        {
+            "reason": "_id '2' is in this release already",
+            "field": "_id",
+            "url": "http://site.invalid/2b",
+            "record": {"_id": "2", "again": True},
         },
     ]
 
@@ -124,7 +126,7 @@ def test_a_duplicate_is_rejected_also_when_the_first_was_written_long_ago(tmp_pa
         description = writer.publish()
     assert (description.counts.items, description.records, description.rejects) == (6004, 6000, 4)
     records = read_ndjson(writer.folder / "data.ndjson")
-    assert [record["_id"] for record in records] == [f"{number}" for number in range(6000)]
+    assert [record["_id"] for record in records] == sorted(f"{number}" for number in range(6000))
     rejects = read_ndjson(writer.folder / "rejects.ndjson")
     assert sorted(reject["record"]["_id"] for reject in rejects) == ["0", "2500", "4999", "5999"]
 
@@ -135,6 +137,18 @@ def test_identifiers_that_only_look_alike_differ(tmp_path: Path, manifest: Manif
         tmp_path, manifest, STARTED, {"_id": "a\x00"}, {"_id": identifier}, {"_id": "a" * 40_000}, {"_id": identifier}
     )
     assert (writer.counts.records, writer.counts.rejected_items) == (3, 1)
+
+
+def test_the_same_records_give_the_same_bytes_whatever_their_order(tmp_path: Path, manifest: Manifest) -> None:
+    records = [
+        {"_id": identifier, "n": n} for n, identifier in enumerate(["b", "a", "é", "Z", "aa", "\U0001f600", "\uffff"])
+    ]
+    first = write_release(tmp_path / "first", manifest, STARTED, *records)
+    second = write_release(tmp_path / "second", manifest, STARTED, *reversed(records))
+    content = (first.folder / "data.ndjson").read_bytes()
+    assert content == (second.folder / "data.ndjson").read_bytes()
+    identifiers = [json.loads(line)["_id"].encode() for line in content.splitlines()]
+    assert identifiers == sorted(identifiers)
 
 
 def test_leaving_without_publishing_leaves_nothing(tmp_path: Path, manifest: Manifest) -> None:
@@ -225,8 +239,8 @@ def test_after_the_disk_failed_once_nothing_is_published_even_if_it_works_again(
         os.dup2(kept, descriptor)
         os.close(kept)
         os.close(full)
-        writer.write({"_id": "2"})
-        for act in (writer.settle, writer.publish, lambda: writer.reject("a page")):
+        write = lambda: writer.write({"_id": "2"})  # noqa: E731
+        for act in (write, writer.settle, writer.publish, lambda: writer.reject("a page")):
             with pytest.raises(FleetError, match="No space left on device"):
                 act()
     assert names(writer.folder) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crawlers.runtime.errors import ReleaseError
-from crawlers.runtime.last_run import LAST_RUN, is_locked, read_last_run
+from crawlers.runtime.history import LAST_RUN, is_locked, read_last_run
 from tests.command import Fleet
 from tests.site import Site
 
@@ -48,9 +48,9 @@ def test_a_crawl_that_published_says_so_with_its_counts(fleet: Fleet) -> None:
 @pytest.mark.parametrize(
     ("code", "expected", "reason"),
     [
-        ("def parse(api):\n    return iter(())\n", "failed", "no record was found"),
+        ("def parse(api):\n    return iter(())\n", "empty", "no record was found"),
         ("def parse(api):\n    raise ValueError('odd')\n    yield\n", "failed", "ValueError: odd"),
-        ("def parse(api):\n    yield {'name': 'without _id'}\n", "partial", "1 of 1 records were rejected"),
+        ("def parse(api):\n    yield {'name': 'without _id'}\n", "empty", "1 were rejected"),
     ],
 )
 def test_a_crawl_that_published_nothing_says_why(fleet: Fleet, code: str, expected: str, reason: str) -> None:

@@ -1,0 +1,49 @@
+"""Coverage: which share of a release's records says something in each field."""
+
+from collections import Counter
+from typing import Any
+
+from crawlers.runtime.fields import filled
+
+# A page may make up fields without end; a release is described in a few lines.
+_MAX_FIELDS = 300
+_MAX_NAME = 100
+# Of these each record has one, or the runtime sees to it.
+_OWN = frozenset({"_id", "_meta"})
+
+
+class Coverage:
+    """Counts, record by record, the top-level fields that are filled: not null, nor an empty string, list or object."""
+
+    def __init__(self) -> None:
+        self._records = 0
+        self._fields: Counter[str] = Counter()
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Count a record of the release."""
+        self._records += 1
+        self._count(record, 1)
+
+    def take_back(self, record: dict[str, Any]) -> None:
+        """Uncount a record that was added, and turned out to be none of the release."""
+        self._records -= 1
+        self._count(record, -1)
+
+    def shares(self) -> dict[str, float]:
+        """By field, the share (0 to 1) of records that have it, the most frequent first, to four places."""
+        common = sorted(self._fields.items(), key=lambda item: (-item[1], item[0]))
+        return {name: round(count / self._records, 4) for name, count in common[:_MAX_FIELDS] if count > 0}
+
+    def _count(self, record: dict[str, Any], number: int) -> None:
+        fields = self._fields
+        for name in filled(record):
+            if name in fields:
+                fields[name] += number
+            elif name not in _OWN and number > 0 and len(fields) < 10 * _MAX_FIELDS and len(name) <= _MAX_NAME:
+                fields[name] = number
+
+
+def changes(new: dict[str, float], old: dict[str, float]) -> dict[str, float]:
+    """By field, by how many points (hundredths) its coverage rose or, below zero, fell; those that stayed are left out."""
+    points = {name: round(100 * (new.get(name, 0.0) - old.get(name, 0.0)), 2) for name in {**old, **new}}
+    return {name: change for name, change in points.items() if change}

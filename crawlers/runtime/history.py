@@ -1,0 +1,237 @@
+"""The run history of a source: how each crawl went, also one that published nothing, and one that was killed.
+
+``last-run.json`` is written when a crawl starts, and again when it ends; ``history.ndjson`` gets one line when it ends. A crawl
+that was killed leaves the first at ``running``: the source's lock, which the kernel drops with the process, tells the two apart,
+and the next crawl writes its line. So each crawl has one line, whatever became of it.
+"""
+
+import logging
+import os
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from crawlers.runtime.errors import (
+    EXIT_FAILED,
+    EXIT_HELD,
+    EXIT_OK,
+    EXIT_PARTIAL,
+    EmptyError,
+    Interrupted,
+    ReleaseError,
+)
+from crawlers.runtime.held import find_held
+from crawlers.runtime.lock import is_locked
+from crawlers.runtime.release import Counts, Description, ErrorCount, format_release, read_release
+from crawlers.runtime.tally import Tally
+from crawlers.runtime.temporary import create_temporary, temporary_path
+from crawlers.runtime.writer import ReleaseWriter
+
+logger = logging.getLogger(__name__)
+
+LAST_RUN = "last-run.json"
+HISTORY = "history.ndjson"
+# Years of daily crawls. The older half goes when it is full.
+MAX_BYTES = 8 << 20
+_KILLED = "the crawl ended without a word: it was killed, or its machine went down."
+
+
+class RunEntry(msgspec.Struct, kw_only=True):
+    """A run of a source's crawler: a line of ``history.ndjson``, and ``last-run.json``. Times are ISO 8601 in UTC.
+
+    ``ended`` is empty and ``exit_code`` null until the crawl ended, and for ever if it was killed.
+    ``outcome``: ``running``, ``published``, ``unchanged`` (the same data as the published release: that is up to date),
+    ``held`` (by the publish gate), ``empty``, ``partial``, ``failed``, ``interrupted`` (by a signal) or ``killed``; and, for what
+    a person did with a held release, ``approved`` or ``discarded``.
+    ``message``: why nothing was published, in words; ``reasons``: those of the publish gate.
+    ``errors``: by class (the keys of ``tally.ADVICE``); ``coverage``: that of the release which was made.
+    """
+
+    source: str
+    release: str
+    started: str
+    outcome: str = "running"
+    ended: str = ""
+    exit_code: int | None = None
+    message: str = ""
+    reasons: list[str] = msgspec.field(default_factory=list)
+    code_version: str = ""
+    bytes: int = 0
+    counts: Counts = msgspec.field(default_factory=Counts)
+    errors: dict[str, ErrorCount] = msgspec.field(default_factory=dict)
+    coverage: dict[str, float] = msgspec.field(default_factory=dict)
+
+    def describe(self, description: Description) -> None:
+        """Take over what ``description`` says of the release that this run made."""
+        self.reasons, self.coverage, self.bytes = description.reasons, description.coverage, description.bytes
+
+
+@contextmanager
+def recorded(writer: ReleaseWriter, tally: Tally, code_version: str) -> Iterator[RunEntry]:
+    """Record the crawl within the block, which holds the source's lock: its start, and its end however it comes.
+
+    The block sets ``outcome`` of the entry where that isn't ``published``; one that it leaves by an error is told by the error.
+    """
+    folder = writer.folder
+    _settle_last(folder)
+    run = RunEntry(
+        source=writer.manifest.name,
+        release=writer.release,
+        started=format_release(writer.started),
+        code_version=code_version,
+    )
+    _write(folder, run)
+    try:
+        yield run
+        run.exit_code = EXIT_OK
+        if run.outcome == "running":
+            run.outcome = "published"
+    except BaseException as error:
+        run.exit_code = getattr(error, "exit_code", EXIT_FAILED)
+        run.outcome = _outcome_of(error, run.exit_code)
+        run.message = str(error) or type(error).__name__
+        raise
+    finally:
+        tally.fill(writer.counts)
+        run.ended, run.counts, run.errors = format_release(datetime.now(UTC)), writer.counts, tally.errors
+        append(folder, run)
+        _write(folder, run)
+
+
+def read_last_run(folder: Path) -> RunEntry | None:
+    """How the last crawl into the release folder ``folder`` went; None where no crawler of ours has left word.
+
+    :raises ReleaseError: the file is there, but not of the expected form.
+    """
+    run = _read_last(folder)
+    if run is not None and run.outcome == "running" and not is_locked(folder):
+        return _killed(folder, run)
+    return run
+
+
+def read_history(folder: Path, last: int | None = None) -> list[RunEntry]:
+    """The runs into the release folder ``folder``, oldest first, the one under way included; ``last``: only so many, the newest.
+
+    A line that was torn by a power cut is passed over, and said in the log.
+
+    :raises ReleaseError: the history, or the word of the last crawl, can't be read.
+    """
+    entries: deque[RunEntry] = deque(maxlen=last)
+    path = folder / HISTORY
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    entries.append(msgspec.json.decode(line, type=RunEntry))
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    logger.warning("%s:%d: passed over, it is no run: %s", path, number, error)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise ReleaseError(f"{path} can't be read: {error}. It is the history of the source's crawls.") from error
+    run = read_last_run(folder)
+    if run is not None and not any(_same(run, entry) for entry in entries):
+        entries.append(run)
+    return list(entries)
+
+
+def append(folder: Path, run: RunEntry) -> None:
+    """Add a line to the history. Only who holds the source's lock may.
+
+    Where the disk fails, that is but logged: what became of the crawl matters more.
+    """
+    path = folder / HISTORY
+    try:
+        _trim(path)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        with os.fdopen(descriptor, "r+b", buffering=0) as file:
+            size = os.fstat(descriptor).st_size
+            torn = size and os.pread(descriptor, 1, size - 1) != b"\n"  # by a power cut: ours begins a line of its own
+            file.write((b"\n" if torn else b"") + msgspec.json.encode(run) + b"\n")
+            os.fsync(descriptor)
+    except OSError as error:
+        logger.warning("%s: %s can't be written: %s", run.source, path, error)
+
+
+def _outcome_of(error: BaseException, exit_code: int) -> str:
+    if isinstance(error, Interrupted | KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, EmptyError):
+        return "empty"
+    return {EXIT_PARTIAL: "partial", EXIT_HELD: "held"}.get(exit_code, "failed")
+
+
+def _settle_last(folder: Path) -> None:
+    """Write the line of the last crawl, if it was killed before it could."""
+    try:
+        run = _read_last(folder)
+    except ReleaseError as error:
+        logger.warning("%s", error)
+        return
+    if run is None or run.outcome != "running":
+        return
+    if not any(_same(run, entry) and entry.outcome != "running" for entry in read_history(folder, last=20)):
+        append(folder, _killed(folder, run))
+
+
+def _killed(folder: Path, run: RunEntry) -> RunEntry:
+    """What became of ``run``, whose process is gone: what lies in ``folder`` tells whether it came as far as to publish."""
+    made = {"published": read_release, "held": find_held}
+    for outcome, find in made.items():
+        try:
+            found = find(folder)
+        except ReleaseError:
+            continue
+        if found is not None and str(getattr(found, "text", getattr(found, "release", ""))) == run.release:
+            return msgspec.structs.replace(run, outcome=outcome, message=f"{_KILLED} Its release was made before that.")
+    return msgspec.structs.replace(run, outcome="killed", message=f"{_KILLED} Nothing was published.")
+
+
+def _read_last(folder: Path) -> RunEntry | None:
+    path = folder / LAST_RUN
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            return msgspec.json.decode(file.read(), type=RunEntry)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ReleaseError(
+            f"{path}: {error}. It tells of the last crawl; remove it, the next crawl writes it anew."
+        ) from error
+
+
+def _same(run: RunEntry, other: RunEntry) -> bool:
+    return (run.release, run.started) == (other.release, other.started) and other.outcome not in (
+        "approved",
+        "discarded",
+    )
+
+
+def _trim(path: Path) -> None:
+    """Drop the older half of a history that has grown too large."""
+    if not path.exists() or path.stat().st_size < MAX_BYTES:
+        return
+    with path.open("rb") as file:
+        file.seek(-MAX_BYTES // 2, os.SEEK_END)
+        file.readline()
+        rest = file.read()
+    with create_temporary(path.parent, path.name) as file:
+        file.write(rest)
+        os.fsync(file.fileno())
+        temporary_path(path.parent, path.name).replace(path)
+
+
+def _write(folder: Path, run: RunEntry) -> None:
+    try:
+        with create_temporary(folder, LAST_RUN) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n")
+            temporary_path(folder, LAST_RUN).replace(folder / LAST_RUN)
+    except OSError as error:  # the crawl's own outcome matters more
+        logger.warning("%s: %s can't be written: %s", run.source, folder / LAST_RUN, error)
+        temporary_path(folder, LAST_RUN).unlink(missing_ok=True)
