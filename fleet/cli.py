@@ -25,6 +25,12 @@ COMMANDS = {
     "dump": "fleet.hub:dump",
     "upload": "fleet.hub:upload",
     "status": "fleet.status:status",
+    "releases": "fleet.releases:releases",
+    "diff": "fleet.releases:diff",
+    "rollback": "fleet.releases:rollback",
+    "pin": "fleet.releases:pin",
+    "unpin": "fleet.releases:unpin",
+    "clean": "fleet.releases:clean",
 }
 
 

@@ -34,7 +34,7 @@ def dump(name: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def upload(name: str, force: bool, as_json: bool) -> None:
     """Have the running hub load the archived release of source NAME, now, and wait for it."""
-    _tell(HubClient(HubSettings.from_environment()).act(name, "upload", force), as_json)
+    _tell(HubClient(HubSettings.from_environment()).act(name, "upload", **({"force": "1"} if force else {})), as_json)
 
 
 def _tell(answer: dict[str, Any], as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """How the ``fleet`` command talks to the running hub. Nothing of BioThings is imported here."""
 
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import requests
 from requests.auth import HTTPBasicAuth
@@ -30,12 +31,20 @@ class HubClient:
         """
         return self._ask("GET", "/fleet/status", _READ_SECONDS)
 
-    def act(self, name: str, action: str, force: bool = False) -> dict[str, Any]:
-        """Have the hub dump or upload the source ``name``, and wait until that is done, however long it takes.
+    def releases(self, name: str) -> list[dict[str, Any]]:
+        """The archived releases of the source ``name``, the newest first.
+
+        :raises UnreachableError: the hub doesn't answer.
+        """
+        return self._ask("GET", f"/fleet/sources/{quote(name, safe='')}/releases", _READ_SECONDS)
+
+    def act(self, name: str, action: str, **parameters: str) -> dict[str, Any]:
+        """Have the hub dump, upload, roll back or pin the source ``name``, and wait until that is done, however long it takes.
 
         :raises FleetError: it failed; says why.
         """
-        answer = self._ask("POST", f"/fleet/sources/{name}/{action}{'?force=1' if force else ''}", None)
+        query = f"?{urlencode(parameters)}" if parameters else ""
+        answer = self._ask("POST", f"/fleet/sources/{quote(name, safe='')}/{action}{query}", None)
         if answer["outcome"] == "failed":
             raise FleetError(answer["reason"])
         return answer

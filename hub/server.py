@@ -11,14 +11,18 @@ from biothings.hub import HubServer, config
 from biothings.hub.api.handlers.base import GenericHandler
 from biothings.hub.dataload.source import SourceManager
 from biothings.utils.loggers import WSLogHandler
+from pymongo.errors import PyMongoError
 
-from crawlers.runtime.errors import UsageError
+from crawlers.runtime.errors import FleetError, UsageError
+from crawlers.runtime.manifest import Retention
 from hub.api.guard import Guard, GuardedApplication
 from hub.api.handlers import ActionHandler, IndexHandler, StatusHandler, StyleHandler
+from hub.api.releases import DiffHandler, ReleasesHandler
 from hub.books import open_books
 from hub.dataload.intake import Intake
 from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes, manifest_states
 from hub.jobs import FleetJobManager, listening_sockets
+from hub.keeper import Keeper
 from hub.settings import HubSettings
 from hub.status import complete_status, status_of_fault, status_of_files
 
@@ -63,6 +67,7 @@ class FleetHubServer(HubServer):
         self._manifests: tuple[tuple[str, int, int, int], ...] | None = None
         self._read_manifests()  # now: worker processes, which inherit where to look for packages, start soon
         self.intake: Intake
+        self.keeper: Keeper
         self._intake_task: asyncio.Task[None] | None = None
 
     def configure_job_manager(self) -> None:
@@ -135,7 +140,9 @@ class FleetHubServer(HubServer):
             (r"/", IndexHandler, own),
             (r"/style\.css", StyleHandler, own),
             (r"/fleet/status", StatusHandler, own),
-            (r"/fleet/sources/([^/]+)/(dump|upload)", ActionHandler, own),
+            (r"/fleet/sources/([^/]+)/(dump|upload|rollback|pin|unpin|clean)", ActionHandler, own),
+            (r"/fleet/sources/([^/]+)/releases", ReleasesHandler, own),
+            (r"/fleet/sources/([^/]+)/diff", DiffHandler, own),
             *sdk,
         ]
         self.route_patterns = [_pattern(route) for route in routes]
@@ -154,9 +161,11 @@ class FleetHubServer(HubServer):
         listening_sockets.extend(server._sockets.values())
 
     def before_start(self) -> None:
-        actions = {"dump": self._dump, "upload": self._upload}
+        jobs = self.managers["job_manager"]
+        actions = {"dump": self._dump, "upload": self._upload, "compare": lambda name: self.keeper.compare(name)}
         self.intake = Intake(self.settings, self.find_sources, open_books(), actions)
-        self._intake_task = self.managers["job_manager"].loop.create_task(self.intake.run())
+        self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention)
+        self._intake_task = jobs.loop.create_task(self.intake.run())
         logger.info("the hub listens on %s", self.settings.url)
 
     def stop(self) -> None:
@@ -172,11 +181,12 @@ class FleetHubServer(HubServer):
         books = open_books()
         sources, faults = self._found
         entries = books.find_all()
+        live = books.live.find_all()
         found = [
             complete_status(
                 self.settings,
                 status_of_files(self.settings, name),
-                books.live.find(name),
+                live.get(name),
                 entries.get(name, {}),
                 self.intake.under_way(name),
             )
@@ -184,6 +194,10 @@ class FleetHubServer(HubServer):
         ]
         found += [status_of_fault(fault.name, fault.reason) for fault in faults]
         return orjson.dumps(sorted(found, key=lambda status: status["name"]))
+
+    def _find_retention(self, name: str) -> Retention:
+        manifests = [classes.source.manifest for classes in self.sources if classes.source.name == name]
+        return manifests[0].archive if manifests else Retention()
 
     async def _dump(self, name: str) -> dict[str, Any]:
         (archived,) = await asyncio.gather(*self.managers["dump_manager"].dump_src(name))
@@ -197,6 +211,14 @@ class FleetHubServer(HubServer):
         live = await uploader.load(force=force, job_manager=self.managers["job_manager"])
         if live is None:
             return {"outcome": "nothing to do"}
+        try:
+            await self.keeper.sweep(name)
+        except (
+            OSError,
+            PyMongoError,
+            FleetError,
+        ) as error:  # the upload is done all the same; it is tried again after the next
+            logger.warning("%s: old releases were not removed from the archive: %s", name, error)
         return {"release": live.release, "documents": live.documents, "rejects": live.rejects}
 
 

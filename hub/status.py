@@ -4,19 +4,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from crawlers.runtime.errors import ReleaseError
 from crawlers.runtime.history import read_last_run
 from crawlers.runtime.manifest import load_sources
 from crawlers.runtime.release import DESCRIPTION, Description, read_description, release_folder
 from hub.dataload.archive import Archived, find_archived, read_published
+from hub.dataload.changes import read_changes
 from hub.dataload.live import LiveRelease
+from hub.dataload.pin import Pin, find_wanted, read_pin
 from hub.settings import HubSettings
 
 
 def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
     """The status of the source ``name`` as far as the files tell: ``live``, ``documents`` and ``state`` are null.
 
-    ``published``, ``archived``, ``live``: release strings or null. ``rejects``: of the crawl that made the release, until it is
+    ``published``, ``archived``, ``live``: release strings or null. ``pinned``: null, or the release that a person pinned, since
+    when, by whom and why. ``changes``: of the archived release against the one before (see ``hub.dataload.changes.Changes``);
+    null until that is counted. ``rejects``: of the crawl that made the release, until it is
     live; then also those of its upload. ``crawl``: how the last crawl went, published or not; null where there was none, or a
     foreign crawler doesn't tell.
     """
@@ -27,7 +33,15 @@ def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
         published = read_published(folder)
     except ReleaseError as error:
         fault = str(error)
-    archived = find_archived(settings.archive_dir / name)
+    archive = settings.archive_dir / name
+    archived = find_archived(archive)
+    pinned = None
+    try:
+        pinned = read_pin(archive)
+        find_wanted(archive)
+    except ReleaseError as error:
+        fault = fault or str(error)
+    changes = read_changes(archive, archived) if archived else None
     crawled = _describe(archived) if archived else None
     if archived is None or (published and published.text != archived.release.text):
         crawled = _description(folder)
@@ -36,6 +50,8 @@ def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
         "published": published.text if published else None,
         "archived": archived.release.text if archived else None,
         "live": None,
+        "pinned": msgspec.to_builtins(pinned) if pinned else None,
+        "changes": msgspec.to_builtins(changes) if changes else None,
         "documents": None,
         "rejects": crawled.rejects if crawled else None,
         "state": None,
@@ -48,7 +64,8 @@ def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
 
 def status_of_fault(name: str, reason: str) -> dict[str, Any]:
     """The status of a source whose manifest, or code in the hub, can't be used."""
-    empty = dict.fromkeys(("published", "archived", "live", "documents", "rejects", "crawl", "dump", "upload"))
+    known = ("published", "archived", "live", "pinned", "changes", "documents", "rejects", "crawl", "dump", "upload")
+    empty = dict.fromkeys(known)
     return {"name": name, **empty, "state": "faulty", "fault": reason}
 
 
@@ -79,7 +96,7 @@ def files_of_all(settings: HubSettings) -> list[dict[str, Any]]:
 
 def reasons(status: dict[str, Any]) -> list[str]:
     """What a person should know of a source: why a step failed, or what is wrong with it; empty where all is well."""
-    found = [status["fault"], (status["crawl"] or {}).get("reason")]
+    found = [status["fault"], (status["crawl"] or {}).get("reason"), _pin_in_words(status)]
     found += [step["reason"] for step in (status["dump"], status["upload"]) if step and step["status"] == "failed"]
     return list(dict.fromkeys(filter(None, found)))
 
@@ -110,17 +127,27 @@ def _crawl(outcome: str, started: str, finished: str, records: int, rejects: int
 def _state(status: dict[str, Any], under_way: list[str]) -> str:
     """In a word or two what a person wants to know first."""
     if under_way:
-        return {"dump": "dumping", "upload": "uploading"}[under_way[-1]]
+        return {"compare": "comparing", "dump": "dumping", "upload": "uploading"}[under_way[-1]]
     if status["dump"] and status["dump"]["status"] == "failed":
         return "dump failed"
     if status["fault"]:
         return "faulty"
-    if status["archived"] and status["archived"] != status["live"]:
+    wanted = status["pinned"]["release"] if status["pinned"] else status["archived"]
+    if wanted and wanted != status["live"]:
         failed = status["upload"] and status["upload"]["status"] == "failed"
         return "upload failed" if failed else "archived"
     if status["published"] and status["published"] != status["archived"]:
         return "published"
+    if status["pinned"]:
+        return "pinned"
     return "live" if status["live"] else "not crawled"
+
+
+def _pin_in_words(status: dict[str, Any]) -> str | None:
+    if not status["pinned"]:
+        return None
+    newer = f" {status['archived']} waits." if status["archived"] != status["pinned"]["release"] else ""
+    return f"{msgspec.convert(status['pinned'], Pin)}.{newer} `fleet unpin {status['name']}` lets the newest go live."
 
 
 def _ended(entry: dict[str, Any], status: str, at: str) -> dict[str, Any] | None:

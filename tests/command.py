@@ -22,6 +22,13 @@ MANIFEST = {
 CODE_FILES = {"scrapy": "spider.py", "jsonld": "spider.py", "api": "harvester.py"}
 
 
+def toml_value(value: Any) -> str:
+    """A value as TOML writes it, tables inline."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml_value(inner)}" for key, inner in value.items()) + "}"
+    return json.dumps(value)
+
+
 @dataclass
 class Fleet:
     """Runs the command. ``sources``: the folder of its sources; ``shared``: the shared volume."""
@@ -34,7 +41,7 @@ class Fleet:
         folder = self.sources / name
         folder.mkdir(parents=True, exist_ok=True)
         fields = {"name": name, "kind": kind, **MANIFEST, **manifest}
-        (folder / "source.toml").write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in fields.items()))
+        (folder / "source.toml").write_text("".join(f"{key} = {toml_value(value)}\n" for key, value in fields.items()))
         (folder / CODE_FILES[kind]).write_text(dedent(code))
         return folder
 

@@ -1,6 +1,5 @@
 """A real hub in a process of its own, on a real database, for tests; and releases written by hand for it."""
 
-import json
 import os
 import signal
 import socket
@@ -16,7 +15,7 @@ import psutil
 import requests
 from pymongo import MongoClient
 
-from tests.command import MANIFEST
+from tests.command import MANIFEST, toml_value
 
 FIRST, SECOND, THIRD = "2026-11-22T01:02:03Z", "2026-11-22T02:02:03Z", "2026-11-22T03:02:03Z"
 _WAIT_SECONDS = 60.0
@@ -77,7 +76,7 @@ class RunningHub:
         manifest = {"name": name, "kind": "api", **MANIFEST, **fields}
         folder = self.sources / name
         folder.mkdir(exist_ok=True)
-        lines = (f"{key} = {json.dumps(value)}\n" for key, value in manifest.items())
+        lines = (f"{key} = {toml_value(value)}\n" for key, value in manifest.items())
         (folder / "source.toml").write_text("".join(lines))
 
     def publish(self, name: str, release: str, records: list[dict[str, Any]] | list[bytes]) -> Path:
@@ -131,8 +130,13 @@ class RunningHub:
         sources = requests.get(f"{self.url}/fleet/status", auth=self.auth, timeout=30).json()
         return next(source for source in sources if source["name"] == name)
 
-    def act(self, name: str, action: str) -> requests.Response:
-        return requests.post(f"{self.url}/fleet/sources/{name}/{action}", auth=self.auth, timeout=120)
+    def act(self, name: str, action: str, **parameters: str) -> requests.Response:
+        url = f"{self.url}/fleet/sources/{name}/{action}"
+        return requests.post(url, params=parameters, auth=self.auth, timeout=120)
+
+    def archived(self, name: str) -> list[str]:
+        """The releases in the archive, the earliest first."""
+        return sorted(path.name for path in (self.archive / name).iterdir() if path.name[0].isdigit())
 
     def wait_until_live(self, name: str, release: str) -> dict[str, Any]:
         return wait_for(
@@ -146,9 +150,14 @@ class RunningHub:
         )
 
     def live(self, name: str) -> list[dict[str, Any]]:
-        """The documents of the live collection, by ``_id``."""
+        """The documents of the live collection, by ``_id``, without their provenance."""
         assert self.client
-        return sorted(self.client[self.database][name].find(), key=lambda document: document["_id"])
+        return sorted(self.client[self.database][name].find({}, {"_meta": 0}), key=lambda document: document["_id"])
+
+    def provenance(self, name: str) -> dict[str, dict[str, Any]]:
+        """``_meta`` of each live document, by ``_id``."""
+        assert self.client
+        return {document["_id"]: document["_meta"] for document in self.client[self.database][name].find()}
 
     def collections(self) -> list[str]:
         assert self.client

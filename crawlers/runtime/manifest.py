@@ -29,6 +29,16 @@ _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
+class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long the hub keeps archived releases: the newest ``keep``, and all that are younger than ``keep_days`` days.
+
+    What is live, pinned or the newest is kept whatever they say.
+    """
+
+    keep: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 10
+    keep_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 30
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a source declares about itself.
 
@@ -47,6 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``coverage_budget``: points (0 to 100) by which the coverage of a required field may fall against the last release.
     ``allow_empty``: whether a crawl without a record is a release.
     ``obey_robots``: whether robots.txt is followed; a source that says false says why in its description.
+    ``archive``: how long the hub keeps releases.
     """
 
     name: Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
@@ -67,6 +78,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     coverage_budget: Annotated[float, msgspec.Meta(ge=0, le=100)] = 10.0
     allow_empty: bool = False
     obey_robots: bool = True
+    archive: Retention = Retention()
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,8 @@ class Archived:
         return self.folder / DATA
 
 
-def find_archived(archive: Path) -> Archived | None:
-    """The latest release in ``archive``, the folder of one source; None where there is none."""
+def list_archived(archive: Path) -> list[Archived]:
+    """The releases in ``archive``, the folder of one source, the earliest first."""
     found: list[Archived] = []
     for path in archive.iterdir() if archive.is_dir() else ():
         try:
@@ -59,7 +59,17 @@ def find_archived(archive: Path) -> Archived | None:
             continue
         if (path / DATA).is_file():
             found.append(Archived(release, path))
-    return max(found, key=lambda archived: archived.release.at, default=None)
+    return sorted(found, key=lambda archived: archived.release.at)
+
+
+def find_archived(archive: Path) -> Archived | None:
+    """The latest release in ``archive``; None where there is none."""
+    return next(reversed(list_archived(archive)), None)
+
+
+def books_of(archive: Path) -> Path:
+    """What the hub notes of the releases in ``archive``: counts of changes, when records were seen, what is pinned."""
+    return archive / "books"
 
 
 def read_published(published: Path) -> Release | None:

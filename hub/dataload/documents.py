@@ -13,6 +13,8 @@ from bson.errors import BSONError
 
 MAX_BSON_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 100
+# Levels by which the stamp may deepen a document.
+_STAMP_DEPTH = 2
 # Of its bytes in BSON, a line of JSON can need six times as many (\u0041 for A); a longer one can't be a document.
 MAX_LINE_BYTES = 6 * MAX_BSON_BYTES
 # Digits of an integer that may be beyond 64 bits, which orjson would turn into a float without a word.
@@ -21,25 +23,30 @@ _LONG_NUMBER = b"0" * 19
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
 
 Transform = Callable[[dict[str, Any]], dict[str, Any]]
+# Given the number of the line, the ``_id`` of its record and the document made of it, notes in the document where it comes from.
+Stamp = Callable[[int, Any, dict[str, Any]], None]
 
 
 class RejectedLine(Exception):
     """The line is no document; the text is the reason, in words."""
 
 
-def encode_line(line: bytes, transform: Transform | None = None) -> bytes:
-    """The BSON document that ``line`` is, after ``transform``.
+def encode_line(line: bytes, transform: Transform | None = None, stamp: Stamp | None = None, number: int = 0) -> bytes:
+    """The BSON document that ``line``, which has the number ``number``, is, after ``transform`` and ``stamp``.
 
     :raises RejectedLine: it is none.
     """
     document = _parse(line)
+    identifier = document.get("_id")
     if transform:
         try:
             document = transform(document)
         except Exception as error:
             raise RejectedLine(f"the hub's code of the source failed: {type(error).__name__}: {error}") from error
     _check_id(document)
-    if line.count(b"{") + line.count(b"[") > MAX_DEPTH and _depth(document) > MAX_DEPTH:
+    if stamp:
+        stamp(number, identifier, document)
+    if line.count(b"{") + line.count(b"[") > MAX_DEPTH - _STAMP_DEPTH and _depth(document) > MAX_DEPTH:
         raise RejectedLine(f"nested deeper than {MAX_DEPTH} levels")
     try:
         encoded = bson.encode(document)
@@ -57,7 +64,7 @@ def _parse(line: bytes) -> dict[str, Any]:
         raise RejectedLine("an empty line: one JSON object is expected")
     try:
         document = orjson.loads(line)
-        if _LONG_NUMBER in line.translate(_DIGITS_TO_ZERO):
+        if has_long_number(line):
             json.loads(line, parse_int=_parse_integer)
     except (orjson.JSONDecodeError, RecursionError) as error:
         try:
@@ -68,6 +75,11 @@ def _parse(line: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise RejectedLine(f"not a JSON object but {_json_type(document)}")
     return document
+
+
+def has_long_number(line: bytes) -> bool:
+    """Whether there may be an integer beyond 64 bits in ``line``."""
+    return _LONG_NUMBER in line.translate(_DIGITS_TO_ZERO)
 
 
 def _check_id(document: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The intake: sees to it that what is published gets archived, and what is archived goes live.
+"""The intake: sees to it that what is published gets archived, and what is archived goes live, or what is pinned.
 
 It compares what is there (files on the shared volume, folders in the archive, the live collection) and starts what is missing.
 So it needs no queue that a crash could lose: an upload that was cut off is simply still missing.
@@ -17,11 +17,13 @@ from pymongo.errors import PyMongoError
 from watchdog.events import FileClosedEvent, FileCreatedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from crawlers.runtime.errors import FleetError
+from crawlers.runtime.errors import FleetError, ReleaseError
 from crawlers.runtime.release import RELEASE, release_folder
 from hub.books import Books
 from hub.dataload.archive import Archived, find_archived
+from hub.dataload.changes import has_all_changes
 from hub.dataload.live import LiveRelease
+from hub.dataload.pin import find_wanted
 from hub.dataload.upload import DatabaseError
 from hub.settings import HubSettings
 
@@ -39,17 +41,21 @@ Action = Callable[..., Coroutine[Any, Any, Any]]
 class _Known:
     """What the intake knows of a source. ``seen``: the release file that the last dump dealt with.
 
+    ``wanted``: the release that is to be live; None also where the pin can't be used, which the status tells.
     ``tried_release``: what the last upload set out to load; a later one may have been archived since.
+    ``compared_release``: the latest archived when releases were last compared outside of an upload.
     ``whole``: whether the live collection holds what was loaded. ``checked``: whether that and ``live`` are known.
     ``collections``: held by what changes the source's collections, or looks at them: what is half changed would look broken.
     """
 
     seen: tuple[int, ...] | None = None
     archived: Archived | None = None
+    wanted: Archived | None = None
     live: LiveRelease | None = None
     whole: bool = True
     tried_release: str = ""
     failed_release: str = ""
+    compared_release: str = ""
     retry_at: float = 0.0
     failures: int = 0
     checked: bool = False
@@ -59,8 +65,8 @@ class _Known:
 
 
 class Intake:
-    """``find_sources`` gives the names of the sources, asked for at each round; ``actions``: ``dump`` and ``upload``, each a
-    coroutine function of a source's name.
+    """``find_sources`` gives the names of the sources, asked for at each round; ``actions``: ``dump``, ``compare`` and
+    ``upload``, each a coroutine function of a source's name.
     """
 
     def __init__(
@@ -109,13 +115,30 @@ class Intake:
             ) from error
 
     async def _act_once(self, action: str, name: str, options: dict[str, Any]) -> Any:
-        if action != "upload":
+        if action == "dump":
             return await self._actions[action](name, **options)
         known = self._known[name]
         async with known.collections:
-            archived = await asyncio.to_thread(find_archived, self._settings.archive_dir / name)
-            known.tried_release = archived.release.text if archived else ""
+            if action == "upload":
+                known.tried_release = ""
+                wanted = await asyncio.to_thread(find_wanted, self._settings.archive_dir / name)
+                known.tried_release = wanted.release.text if wanted else ""
             return await self._actions[action](name, **options)
+
+    def hold(self, name: str) -> asyncio.Lock:
+        """To be held by what changes the archive or the collections of the source ``name``: no upload is under way then."""
+        return self._known[name].collections
+
+    async def bring_about(self, name: str) -> Any:
+        """Make live what is wanted now, and wait for it: after another release was pinned, or none.
+
+        :raises FleetError: it failed.
+        """
+        known = self._known[name]
+        known.failed_release = ""  # a person wants it: what failed is tried again
+        if under_way := known.tasks.get("upload"):
+            await asyncio.wait([under_way])  # of what was wanted before, perhaps; it is told elsewhere how it ended
+        return await asyncio.shield(self.start("upload", name))
 
     def under_way(self, name: str) -> list[str]:
         """The actions under way for the source ``name``."""
@@ -143,34 +166,45 @@ class Intake:
     async def _look(self, name: str) -> None:
         known = self._known[name]
         try:
-            seen, archived = await asyncio.to_thread(self._read, name)
+            seen, archived, wanted = await asyncio.to_thread(self._read, name)
             if not known.checked and not known.collections.locked():
                 async with known.collections:
                     await asyncio.to_thread(self._read_live, name, known)
         except Exception as error:  # whatever it is, the other sources are looked at, and this one again
             logger.warning("%s: can't be looked at, will be tried again: %s: %s", name, type(error).__name__, error)
             return
-        known.archived = archived
+        known.archived, known.wanted = archived, wanted
         if seen != known.seen and "dump" not in known.tasks:
             known.seen = seen
             if seen:
                 self.start("dump", name)
-        if archived and "upload" not in known.tasks and not self._is_settled(known, archived.release.text):
+        if "upload" in known.tasks:
+            return
+        if wanted and not self._is_settled(known, wanted.release.text):
             self.start("upload", name, force=not known.whole)
+        elif archived and archived.release.text != known.compared_release and "compare" not in known.tasks:
+            known.compared_release = archived.release.text
+            if not await asyncio.to_thread(has_all_changes, self._settings.archive_dir / name):
+                self.start("compare", name)
 
     def _is_settled(self, known: _Known, release: str) -> bool:
         if known.live and known.live.release == release and known.whole:
             return True
         return known.failed_release == release and time.monotonic() < known.retry_at
 
-    def _read(self, name: str) -> tuple[tuple[int, ...] | None, Archived | None]:
+    def _read(self, name: str) -> tuple[tuple[int, ...] | None, Archived | None, Archived | None]:
         path = release_folder(self._settings.runtime.shared_dir, name) / RELEASE
         try:
             status = path.lstat()
             seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         except OSError:
             seen = None
-        return seen, find_archived(self._settings.archive_dir / name)
+        archive = self._settings.archive_dir / name
+        try:
+            wanted = find_wanted(archive)
+        except ReleaseError:
+            wanted = None
+        return seen, find_archived(archive), wanted
 
     def _read_live(self, name: str, known: _Known) -> None:
         if not known.cleaned:  # until none is listed any more: a drop may come too early for the database

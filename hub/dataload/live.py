@@ -40,6 +40,13 @@ class LiveBook:
         names = set(self._collections.list_collection_names())
         return _read(_settle(entry, names)) if source in names else None
 
+    def find_all(self) -> dict[str, LiveRelease]:
+        """What is live of every source, by name."""
+        entries = list(self._book.find())
+        names = set(self._collections.list_collection_names())
+        found = {entry["_id"]: _read(_settle(entry, names)) for entry in entries if entry["_id"] in names}
+        return {source: live for source, live in found.items() if live}
+
     def switch(self, source: str, temporary: str, release: LiveRelease) -> None:
         """Make the collection ``temporary`` the live one of ``source``, in one atomic step."""
         intent = {**asdict(release), "collection": temporary}

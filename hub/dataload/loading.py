@@ -19,7 +19,8 @@ from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from crawlers.runtime.errors import ReleaseError
-from hub.dataload.documents import MAX_LINE_BYTES, RejectedLine, Transform, encode_line
+from hub.dataload.documents import MAX_LINE_BYTES, RejectedLine, Stamp, Transform, encode_line
+from hub.dataload.lines import read_lines
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +29,6 @@ _BATCH_DOCUMENTS = 1_000
 _BATCH_BYTES = 8 * 1024 * 1024
 _TELL_EVERY_LINES = 100_000
 _DUPLICATE_KEY = 11000
-# Of a line that is too long to be held, this much goes to the rejects.
-_EXCERPT_BYTES = 1_000
 
 
 @dataclass
@@ -57,7 +56,11 @@ class Loaded:
 
 
 def load_file(
-    data: Path, rejects_path: Path, collection: Collection[RawBSONDocument], transform: Transform | None = None
+    data: Path,
+    rejects_path: Path,
+    collection: Collection[RawBSONDocument],
+    transform: Transform | None = None,
+    stamp: Stamp | None = None,
 ) -> Loaded:
     """Load each line of ``data`` into ``collection``; those that are no documents go to ``rejects_path``, which is replaced.
 
@@ -69,11 +72,11 @@ def load_file(
     with data.open("rb", buffering=1 << 20) as file, _replacing(rejects_path) as rejects:
         batch = _Batch(collection)
         told = 0
-        for loaded.lines, line, whole in _read_lines(file):
+        for loaded.lines, line, whole in read_lines(file):
             try:
                 if not whole:
                     raise RejectedLine(f"over 16 MB as a document: the line alone has over {MAX_LINE_BYTES} bytes")
-                batch.add(loaded.lines, line, encode_line(line, transform))
+                batch.add(loaded.lines, line, encode_line(line, transform, stamp, loaded.lines))
             except RejectedLine as reason:
                 _reject(loaded, rejects, data, loaded.lines, line, str(reason), whole)
             if batch.is_full:
@@ -127,20 +130,6 @@ def _flush(loaded: Loaded, batch: _Batch, rejects: BinaryIO, data: Path) -> None
     for number, line in duplicates:
         identifier = orjson.loads(line).get("_id")
         _reject(loaded, rejects, data, number, line, f"duplicate _id {identifier!r}: an earlier line has it", True)
-
-
-def _read_lines(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
-    """Number, content and wholeness of each line; of one that is too long only its beginning, however long it is."""
-    number = 0
-    while line := file.readline(MAX_LINE_BYTES + 1):
-        number += 1
-        whole = len(line) <= MAX_LINE_BYTES
-        if not whole:
-            rest = line
-            while rest and not rest.endswith(b"\n"):
-                rest = file.readline(1 << 20)
-            line = line[:_EXCERPT_BYTES]
-        yield number, line, whole
 
 
 def _reject(loaded: Loaded, rejects: BinaryIO, data: Path, number: int, line: bytes, reason: str, whole: bool) -> None:

@@ -8,10 +8,13 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from crawlers.runtime.errors import FleetError, ReleaseError
-from hub.dataload.archive import Archived
+from hub.dataload.archive import Archived, books_of
+from hub.dataload.changes import note_changes, read_changes
 from hub.dataload.documents import Transform
 from hub.dataload.live import LiveBook, LiveRelease, temporary_name
 from hub.dataload.loading import UPLOAD_REJECTS, load_file
+from hub.dataload.pin import read_pin
+from hub.dataload.provenance import stamping
 
 logger = logging.getLogger(__name__)
 
@@ -62,9 +65,13 @@ def _upload(order: UploadOrder, client: MongoClient) -> LiveRelease:
     book.drop_temporary(order.source)
     name = temporary_name(order.source, uuid4().hex[:12])
     rejects_path = order.archived.folder / UPLOAD_REJECTS
+    archive = order.archived.folder.parent
+    note_changes(archive)
+    changes = read_changes(archive, order.archived)
     try:
         collection = database.create_collection(name)  # a release without a document must be a collection too
-        loaded = load_file(order.archived.data, rejects_path, collection, order.transform)
+        with stamping(order.source, order.archived, books_of(archive), bool(changes and changes.in_order)) as stamp:
+            loaded = load_file(order.archived.data, rejects_path, collection, order.transform, stamp)
         loaded.check(order.source, rejects_path, order.reject_budget, order.allow_empty)
         stored = collection.count_documents({})
         if stored != loaded.documents:
@@ -72,12 +79,23 @@ def _upload(order: UploadOrder, client: MongoClient) -> LiveRelease:
                 f"{order.source}: {loaded.documents} documents were loaded into {name}, but the database counts {stored}. "
                 "The live collection stays as it was; try again with `fleet upload`."
             )
+        _check_pin(order)
         release = LiveRelease(order.archived.release.text, loaded.documents, loaded.rejects)
         book.switch(order.source, name, release)
     except BaseException:
         _drop(book, order.source)
         raise
     return release
+
+
+def _check_pin(order: UploadOrder) -> None:
+    """:raises ReleaseError: another release was pinned while this one was loaded."""
+    pin = read_pin(order.archived.folder.parent)
+    if pin and pin.release != order.archived.release.text:
+        raise ReleaseError(
+            f"{order.source}: {order.archived.release} was loaded, but does not go live: meanwhile {pin.release} was pinned by "
+            f"{pin.by}. `fleet unpin {order.source}` lets newer releases go live again."
+        )
 
 
 def _drop(book: LiveBook, source: str) -> None:

@@ -15,8 +15,9 @@ from biothings.hub.dataload.uploader import BaseSourceUploader
 
 from crawlers.runtime.errors import FleetError
 from hub.books import announce, open_books
-from hub.dataload.archive import Archived, find_archived
+from hub.dataload.archive import Archived
 from hub.dataload.live import LiveRelease
+from hub.dataload.pin import find_wanted
 from hub.dataload.upload import DatabaseError, UploadOrder, upload
 from hub.settings import HubSettings
 
@@ -43,12 +44,12 @@ class SourceUploader(BaseSourceUploader):
         return []
 
     async def load(self, *args: Any, force: bool = False, job_manager: Any = None, **kwargs: Any) -> LiveRelease | None:
-        """Upload the latest archived release; None where it is live already. ``force``: even then.
+        """Upload the latest archived release, or the pinned one; None where it is live already. ``force``: even then.
 
         :raises FleetError: it was refused, or the upload failed; registered with the reason.
         """
         async with self._locks[str(self.name)]:
-            archived = find_archived(HubSettings.from_environment().archive_dir / self.main_source)
+            archived = find_wanted(HubSettings.from_environment().archive_dir / self.main_source)
             if archived is None:
                 raise FleetError(f"{self.name}: nothing is archived yet: crawl it with `fleet crawl {self.name}`")
             live = await asyncio.to_thread(open_books().live.find, str(self.name))

@@ -265,7 +265,7 @@ def test_fleet_up_brings_the_demonstration_live_and_ends_all_that_it_started(tmp
             up.stdout.read()
             assert up.wait() == 0
         assert _processes_of(hub) == []
-    assert len(list((hub.archive / "demo").iterdir())) == 1
+    assert len(hub.archived("demo")) == 1
 
 
 def test_a_hub_whose_database_goes_away_answers_and_goes_on_when_it_is_back(tmp_path: Path) -> None:

@@ -1,0 +1,144 @@
+"""The releases of a source, as far as the files tell: a list of them, and what changed from one to another."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from crawlers.runtime.errors import ReleaseError, UsageError
+from crawlers.runtime.manifest import nearest
+from crawlers.runtime.release import DATA, RELEASE, read_release, release_folder
+from hub.dataload.archive import Archived, books_of, list_archived
+from hub.dataload.changes import read_changes
+from hub.dataload.diff import diff_files
+from hub.dataload.pin import read_pin
+from hub.settings import HubSettings
+
+# Beside the published release, where the runtime's publish gate holds one back.
+_HELD = "held"
+WORDS = ("live", "archived", "published", "held")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A release that can be compared: its string, and its data file."""
+
+    release: str
+    data: Path
+
+
+def list_releases(settings: HubSettings, name: str) -> list[dict[str, Any]]:
+    """The archived releases of the source ``name``, the newest first.
+
+    Of each: ``release``, ``records`` (null until it was compared), ``bytes``, ``changes`` (see ``Changes``; null likewise),
+    ``pinned``, and ``live``, which is null: only the hub knows.
+    """
+    archive = settings.archive_dir / name
+    pin = _pinned(archive)
+    found = []
+    for archived in reversed(list_archived(archive)):
+        changes = read_changes(archive, archived)
+        found.append(
+            {
+                "release": archived.release.text,
+                "records": changes.records if changes else None,
+                "bytes": _size_bytes(archived.data),
+                "live": None,
+                "pinned": archived.release.text == pin,
+                "changes": msgspec.to_builtins(changes) if changes else None,
+            }
+        )
+    return found
+
+
+def find_release(archive: Path, text: str) -> Archived:
+    """The release in ``archive`` of that release string.
+
+    :raises UsageError: it isn't archived; the message names the nearest.
+    """
+    archived = {it.release.text: it for it in list_archived(archive)}
+    if text in archived:
+        return archived[text]
+    hint = f"{nearest(text, list(archived))} `fleet releases {archive.name}` lists them." if archived else ""
+    raise UsageError(f"{archive.name}: no release {text!r} is archived.{hint}")
+
+
+def find_compared(settings: HubSettings, name: str, words: tuple[str, ...], live: str | None) -> tuple[Found, Found]:
+    """The two releases that ``words`` name: release strings, or ``published``, ``archived``, ``live``, ``held``.
+
+    None: the two newest that are archived. :param live: what is live, where that is known.
+
+    :raises UsageError: there is no such release.
+    """
+    if not words:
+        newest = list_archived(settings.archive_dir / name)[-2:]
+        if len(newest) < 2:
+            raise UsageError(f"{name}: {len(newest)} of its releases are archived: two are needed to compare them")
+        old, new = newest
+        return Found(old.release.text, old.data), Found(new.release.text, new.data)
+    if len(words) != 2:
+        raise UsageError("two releases are compared, or, if none is named, the two newest that are archived")
+    first, second = (_find(settings, name, word, live) for word in words)
+    return first, second
+
+
+def compare(old: Found, new: Found, scratch: Path, examples: int = 0) -> dict[str, Any]:
+    """What changed, as ``fleet diff --json`` prints it."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    found = diff_files(old.data, new.data, scratch, examples)
+    counts = asdict(found)
+    return {
+        "from": {"release": old.release, **counts.pop("old")},
+        "to": {"release": new.release, **counts.pop("new")},
+        **{key: counts[key] for key in ("added", "removed", "changed", "unchanged")},
+        "paths": dict(found.paths.most_common()),
+        "other_paths": found.other_paths,
+        **({"examples": found.examples} if examples else {}),
+    }
+
+
+def scratch_of(settings: HubSettings, name: str) -> Path:
+    """Where a comparison may put temporary files: the archive's disk has room for a release."""
+    return books_of(settings.archive_dir / name)
+
+
+def _find(settings: HubSettings, name: str, word: str, live: str | None) -> Found:
+    archive = settings.archive_dir / name
+    if word in ("published", "held"):
+        folder = release_folder(settings.runtime.shared_dir, name)
+        if word == "held":
+            folder /= _HELD
+        try:
+            release = read_release(folder)
+        except ReleaseError as error:
+            raise UsageError(str(error)) from error
+        if release is None or not (folder / DATA).is_file():
+            raise UsageError(f"{name}: no release is {word}: there is none in {folder / RELEASE}")
+        return Found(release.text, folder / DATA)
+    if word == "archived":
+        archived = list_archived(archive)
+        if not archived:
+            raise UsageError(f"{name}: no release is archived yet")
+        word = archived[-1].release.text
+    elif word == "live":
+        if live is None:
+            raise UsageError(f"{name}: no release is live")
+        word = live
+    found = find_release(archive, word)
+    return Found(found.release.text, found.data)
+
+
+def _pinned(archive: Path) -> str | None:
+    try:
+        pin = read_pin(archive)
+    except ReleaseError:
+        return None
+    return pin.release if pin else None
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # it was removed a moment ago
+        return 0
