@@ -16,7 +16,7 @@ import msgspec
 from hub.dataload.archive import Archived, books_of, list_archived
 from hub.dataload.diff import Difference, Note, diff_files
 from hub.dataload.plain_files import fsync
-from hub.dataload.seen import add_release, find_seen
+from hub.dataload.seen import add_release, find_seen, remove_outdated
 
 logger = logging.getLogger(__name__)
 
@@ -48,14 +48,14 @@ class Changes(msgspec.Struct, kw_only=True):
 def read_changes(archive: Path, archived: Archived) -> Changes | None:
     """What a release in ``archive``, the folder of one source, changed; None where that was not counted yet."""
     try:
-        return msgspec.json.decode(_path(archive, archived).read_bytes(), type=Changes)
+        return msgspec.json.decode(_path(archive, archived.release.text).read_bytes(), type=Changes)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
-def forget_changes(archive: Path, archived: Archived) -> None:
+def forget_changes(archive: Path, release: str) -> None:
     """Remove the counts of a release that is no longer archived."""
-    _path(archive, archived).unlink(missing_ok=True)
+    _path(archive, release).unlink(missing_ok=True)
 
 
 def has_all_changes(archive: Path) -> bool:
@@ -70,7 +70,10 @@ def note_changes(archive: Path) -> None:
     """
     for before, archived in _missing(archive):
         changes = _count(archive, before, archived)
-        _write(_path(archive, archived), msgspec.json.format(msgspec.json.encode(changes), indent=2) + b"\n")
+        remove_outdated(books_of(archive))
+        _write(
+            _path(archive, archived.release.text), msgspec.json.format(msgspec.json.encode(changes), indent=2) + b"\n"
+        )
         logger.info(
             "%s: %d added, %d removed, %d changed, %d unchanged against %s",
             archived.folder,
@@ -125,8 +128,8 @@ def _noting(books: Path, archived: Archived) -> Iterator[Note]:
         yield writer.note
 
 
-def _path(archive: Path, archived: Archived) -> Path:
-    return books_of(archive) / _FOLDER / f"{archived.release.text}.json"
+def _path(archive: Path, release: str) -> Path:
+    return books_of(archive) / _FOLDER / f"{release}.json"
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -149,7 +149,7 @@ def _compared(line: bytes) -> dict[str, Any]:
         with suppress(RecursionError):
             record = json.loads(line)
     meta = record.get("_meta")
-    if isinstance(meta, dict):
+    if isinstance(meta, dict) and not NOT_OF_THE_RECORD.isdisjoint(meta):
         kept = {key: value for key, value in meta.items() if key not in NOT_OF_THE_RECORD}
         record = {key: value for key, value in record.items() if key != "_meta"} | ({"_meta": kept} if kept else {})
     return record

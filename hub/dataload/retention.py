@@ -28,16 +28,14 @@ def find_removable(
 def remove(archived: Archived) -> None:
     """Remove a release from the archive. Killed in between, it is gone for every reader; ``remove_leftovers`` does the rest."""
     archive = archived.folder.parent
-    gone = archive / f"{_REMOVED}{archived.folder.name}"
-    if gone.exists():  # a person put back a release that was removed and could not be deleted
-        shutil.rmtree(gone)
-    archived.folder.rename(gone)
+    remove_leftovers(archive)  # a person may have put back one that was removed and could not be deleted
+    archived.folder.rename(archive / f"{_REMOVED}{archived.folder.name}")
     fsync(archive)
-    forget_changes(archive, archived)
-    shutil.rmtree(gone)
+    remove_leftovers(archive)
 
 
 def remove_leftovers(archive: Path) -> None:
     """Delete what a killed ``remove`` left of releases in ``archive``."""
     for path in archive.glob(f"{_REMOVED}*"):
+        forget_changes(archive, path.name.removeprefix(_REMOVED))
         shutil.rmtree(path)

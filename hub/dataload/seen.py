@@ -113,7 +113,7 @@ class SeenWriter:
 
 @contextmanager
 def add_release(books: Path, release: Release) -> Iterator[SeenWriter]:
-    """What notes the records of ``release``; when the block ends well, that is what is known, and what was before is removed."""
+    """What notes the records of ``release``; when the block ends well, that is what is known."""
     folder = books / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     old = find_seen(books)
@@ -130,10 +130,16 @@ def add_release(books: Path, release: Release) -> Iterator[SeenWriter]:
             os.fsync(file.fileno())
         temporary.replace(target)
         fsync(folder)
-        if old and old.path != target:
-            old.path.unlink(missing_ok=True)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_outdated(books: Path) -> None:
+    """Remove what was known before."""
+    newest = find_seen(books)
+    for path in (books / FOLDER).glob(f"[!.]*{_SUFFIX}"):
+        if newest and path != newest.path:
+            path.unlink(missing_ok=True)
 
 
 def _read(file: BinaryIO | None) -> Iterator[tuple[str, str, str]]:
