@@ -10,7 +10,7 @@ from rich.table import Table
 from crawlers.runtime.errors import UnreachableError
 from hub.client import HubClient
 from hub.settings import HubSettings
-from hub.status import files_of_all, reasons
+from hub.status import changes_in_short, files_of_all, reasons
 
 _WIDTH = 160  # of the table at its widest; a release string is of no use folded
 
@@ -19,7 +19,8 @@ _WIDTH = 160  # of the table at its widest; a release string is of no use folded
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object a source.")
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:
-    """Show per source: the last crawl, what is published, archived and live, documents and rejects.
+    """Show per source: the last crawl, what is published, archived and live, documents and rejects, and how many records the
+    archived release added (+), removed (-) and changed (~).
 
     Without the hub it shows what the files tell, and exits with 6.
     """
@@ -42,13 +43,13 @@ def _print(sources: list[dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("source", "state", "published", "archived", "live", "last crawl"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("documents", "rejects"):
+    for heading in ("documents", "rejects", "changes"):
         table.add_column(heading, justify="right", no_wrap=True)
     for source in sources:
         crawl = source["crawl"] or {}
         ended = crawl.get("outcome")
         shown = [source[key] for key in ("name", "state", "published", "archived", "live")]
-        cells = [*shown, ended, source["documents"], source["rejects"]]
+        cells = [*shown, ended, source["documents"], source["rejects"], changes_in_short(source)]
         table.add_row(*("-" if cell is None else str(cell) for cell in cells))
     Console(width=_WIDTH).print(table, highlight=False, markup=False)
     for source in sources:

@@ -101,6 +101,12 @@ def reasons(status: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(filter(None, found)))
 
 
+def changes_in_short(status: dict[str, Any]) -> str | None:
+    """Records that the archived release added, removed and changed, e.g. ``+12 -0 ~3``; None until they are counted."""
+    changes = status["changes"]
+    return changes and f"+{changes['added']} -{changes['removed']} ~{changes['changed']}"
+
+
 def _last_crawl(folder: Path, crawled: Description | None) -> dict[str, Any] | None:
     try:
         run = read_last_run(folder)

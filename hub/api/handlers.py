@@ -22,7 +22,7 @@ from tornado.web import RequestHandler
 
 from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.manifest import nearest
-from hub.status import reasons
+from hub.status import changes_in_short, reasons
 
 if TYPE_CHECKING:
     from hub.server import FleetHubServer
@@ -72,7 +72,13 @@ class IndexHandler(FleetHandler):
                 return
             # What is shown comes from strangers' sites: nothing of it may run, whatever gets past the template's escaping.
             self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'")
-            self.finish(_PAGES.load("index.html").generate(sources=orjson.loads(status), tone=_tone, reasons=reasons))
+            shown = {
+                "sources": orjson.loads(status),
+                "tone": _tone,
+                "reasons": reasons,
+                "changes_in_short": changes_in_short,
+            }
+            self.finish(_PAGES.load("index.html").generate(**shown))
             return
         self.finish(
             {

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crawlers.runtime.errors import UsageError
-from crawlers.runtime.manifest import Manifest, ManifestError, find_source, load_source, load_sources
+from crawlers.runtime.manifest import Manifest, ManifestError, Retention, find_source, load_source, load_sources
 
 GOOD = """\
 name = "little"
@@ -145,3 +145,12 @@ def test_whatever_a_manifest_holds_it_is_read_or_refused_with_its_place(
         assert error.reason
     else:
         assert source.name == "little"
+
+
+def test_how_long_releases_are_kept_is_a_table_of_its_own(tmp_path: Path) -> None:
+    assert load_source(put(tmp_path / "little", GOOD)).manifest.archive == Retention(keep=10, keep_days=30)
+    told = load_source(put(tmp_path / "little", GOOD + "\n[archive]\nkeep = 4\n")).manifest.archive
+    assert (told.keep, told.keep_days) == (4, 30)
+    for line in ("keep = 0", "keep_days = -1", "keep = 'all'", "kept = 1"):
+        with pytest.raises(ManifestError, match=r"archive"):
+            load_source(put(tmp_path / "little", f"{GOOD}\n[archive]\n{line}\n"))
