@@ -10,6 +10,7 @@ from typing import Any
 
 from crawlers.runtime.errors import FleetError, ReleaseError
 from crawlers.runtime.manifest import Retention
+from crawlers.runtime.release import format_release
 from hub.books import Books
 from hub.dataload.archive import list_archived
 from hub.dataload.changes import note_changes
@@ -20,6 +21,7 @@ from hub.releases import compare, find_compared, find_release, list_releases, sc
 from hub.settings import HubSettings
 
 logger = logging.getLogger(__name__)
+_WORDS = 500
 
 
 class Keeper:
@@ -79,7 +81,10 @@ class Keeper:
         archived = await asyncio.to_thread(list_archived, self._settings.archive_dir / name)
         if not archived:
             return {}
-        return {"release": archived[-1].release.text, **await self._intake.bring_about(name), "outcome": "done"}
+        try:
+            return {"release": archived[-1].release.text, **await self._intake.bring_about(name), "outcome": "done"}
+        except FleetError as error:
+            raise FleetError(f"{error} The pin is taken back all the same.") from error
 
     async def clean(self, name: str, dry_run: bool = False) -> dict[str, Any]:
         """Remove the releases that the manifest lets go; ``removed`` lists them. ``dry_run``: only list them."""
@@ -138,7 +143,13 @@ class Keeper:
 
 
 def _pin(release: str, by: str, reason: str) -> Pin:
-    return Pin(release=release, since=datetime.now(UTC).isoformat(timespec="seconds"), by=by, reason=reason)
+    since = format_release(datetime.now(UTC))
+    return Pin(release=release, since=since, by=_in_a_line(by), reason=_in_a_line(reason))
+
+
+def _in_a_line(text: str) -> str:
+    """Words for a terminal and a page: nothing that moves a cursor, and not a book."""
+    return " ".join("".join(it if it.isprintable() else " " for it in text).split())[:_WORDS]
 
 
 # In a worker process. Errors that a person can act on are returned: the job manager writes a traceback for what is raised.

@@ -8,8 +8,8 @@ import msgspec
 
 from crawlers.runtime.errors import ReleaseError, UsageError
 from crawlers.runtime.manifest import nearest
-from crawlers.runtime.release import DATA, RELEASE, read_release, release_folder
-from hub.dataload.archive import Archived, books_of, list_archived
+from crawlers.runtime.release import DATA, RELEASE, release_folder
+from hub.dataload.archive import Archived, books_of, list_archived, read_published
 from hub.dataload.changes import read_changes
 from hub.dataload.diff import diff_files
 from hub.dataload.pin import read_pin
@@ -110,12 +110,13 @@ def _find(settings: HubSettings, name: str, word: str, live: str | None) -> Foun
         if word == "held":
             folder /= _HELD
         try:
-            release = read_release(folder)
+            release = read_published(folder)
         except ReleaseError as error:
             raise UsageError(str(error)) from error
-        if release is None or not (folder / DATA).is_file():
+        data = folder / DATA
+        if release is None or not data.is_file() or data.is_symlink():
             raise UsageError(f"{name}: no release is {word}: there is none in {folder / RELEASE}")
-        return Found(release.text, folder / DATA)
+        return Found(release.text, data)
     if word == "archived":
         archived = list_archived(archive)
         if not archived:

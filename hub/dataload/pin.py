@@ -16,7 +16,7 @@ _NAME = "pin.json"
 
 
 class Pin(msgspec.Struct, kw_only=True, frozen=True):
-    """``release``: what is to be live. ``since``: ISO 8601 in UTC. ``by``, ``reason``: a person's words."""
+    """``release``: what is to be live. ``since``: ISO 8601 in UTC, to the second. ``by``, ``reason``: a person's words."""
 
     release: str
     since: str

@@ -61,7 +61,11 @@ def _text(value: Any) -> str | None:
 
 
 def _finder_in_order(reader: SeenReader) -> _Find:
-    return lambda number, identifier: reader.find(key_of(identifier)) if _is_key(identifier) else reader.unknown
+    def find(number: int, identifier: Any) -> tuple[str, str]:
+        # Without an _id of its own, the hub's code of the source made one up.
+        return reader.find(key_of(identifier)) if isinstance(identifier, str) else reader.unknown
+
+    return find
 
 
 def _finder(reader: SeenReader, data: Path, scratch: Path) -> _Find:
@@ -77,8 +81,3 @@ def _finder(reader: SeenReader, data: Path, scratch: Path) -> _Find:
         return (latest[1], latest[2]) if latest[0] == number else reader.unknown
 
     return find
-
-
-def _is_key(identifier: Any) -> bool:
-    """Whether the record had an ``_id`` of its own; else the hub's code of the source made one up."""
-    return isinstance(identifier, str) and identifier != ""
