@@ -20,6 +20,9 @@ from hub.dataload.lines import parse_record, read_lines
 _CHUNK_BYTES = 32 * 1024 * 1024
 # A tuple of a few numbers and an empty string in memory, roughly.
 _TUPLE_BYTES = 200
+# Tuples that are written and read at once, and how the size of such a block is written.
+_BLOCK = 500
+_SIZE_BYTES = 8
 _KEY_CHARACTERS = 1_000
 _DIGEST_BYTES = 16
 
@@ -181,13 +184,13 @@ def sort_on_disk(items: Iterable[tuple], scratch: Path) -> Generator[tuple, None
 
 def _write_chunk(items: list[tuple], scratch: Path) -> Any:
     file = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115
-    for item in items:
-        marshal.dump(item, file)
-    marshal.dump(None, file)
+    for start in range(0, len(items), _BLOCK):
+        block = marshal.dumps(items[start : start + _BLOCK])
+        file.write(len(block).to_bytes(_SIZE_BYTES) + block)
     file.seek(0)
     return file
 
 
 def _read_chunk(file: BinaryIO) -> Iterator[tuple]:
-    while (item := marshal.load(file)) is not None:  # noqa: S302 - written by ourselves, and nameless
-        yield item
+    while size := file.read(_SIZE_BYTES):
+        yield from marshal.loads(file.read(int.from_bytes(size)))  # noqa: S302 - written by ourselves, and nameless

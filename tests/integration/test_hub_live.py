@@ -50,6 +50,7 @@ def _check(database: Database[dict[str, Any]], book: LiveBook) -> LiveRelease:
     """What is said to be live is what is there, whole."""
     live = book.find("site")
     assert live
+    assert book.find_all() == {"site": live}
     found = list(database["site"].find())
     assert [document["release"] for document in found] == [live.release] * live.documents
     return live
@@ -97,11 +98,13 @@ def test_a_collection_that_we_did_not_load_is_not_taken_for_a_release(database: 
     book = LiveBook(database.client[f"{database.name}_hub"], database)
     database["site"].insert_one({"_id": "a"})
     assert book.find("site") is None
+    assert book.find_all() == {}
 
 
 def test_a_live_collection_that_was_dropped_is_not_live(database: Database[dict[str, Any]], book: LiveBook) -> None:
     database.drop_collection("site")
     assert book.find("site") is None
+    assert book.find_all() == {}
 
 
 def test_what_is_left_of_cut_off_uploads_is_dropped_and_other_sources_are_not(
@@ -146,8 +149,8 @@ def test_a_database_that_counts_other_than_was_loaded_stops_the_switch(
 ) -> None:
     original = module.load_file
 
-    def lose_one(data: Path, rejects: Path, collection: Any, transform: Any) -> Any:
-        loaded = original(data, rejects, collection, transform)
+    def lose_one(data: Path, rejects: Path, collection: Any, *more: Any) -> Any:
+        loaded = original(data, rejects, collection, *more)
         collection.delete_one({"_id": "a"})
         return loaded
 

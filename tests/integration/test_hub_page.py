@@ -28,7 +28,7 @@ def test_the_page_shows_every_source_and_escapes_what_sites_say(make_hub: Callab
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
     page = Selector(answer.text)
     rows = {row.css("th::text").get(): row.css("td ::text").getall() for row in page.css("tbody tr")}
-    assert rows["good"] == ["live", "–", FIRST, FIRST, FIRST, "1,234", "0"]
+    assert rows["good"] == ["live", "–", FIRST, FIRST, FIRST, "1,234", "0", "+1234 -0 ~0"]
     assert rows["hostile"][:2] == ["not crawled", "failed"]
     assert rows["bad"][0] == "faulty"
     assert HOSTILE in page.css(".reason td::text").getall()

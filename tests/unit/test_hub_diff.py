@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crawlers.runtime.release import parse_release
-from hub.dataload import ordering
+from hub.dataload import lines, ordering
 from hub.dataload.diff import changed_paths, diff_files
 from hub.dataload.ordering import key_of, sort_on_disk
 from hub.dataload.seen import SeenReader, add_release, find_seen, remove_outdated
@@ -135,6 +135,21 @@ def test_what_the_hub_says_of_a_document_is_no_change_of_the_record(tmp_path: Pa
     found = diff_files(tmp_path / "old", tmp_path / "new", tmp_path)
     assert found.paths == {"_meta.url": 1, "_meta.score": 1}
     assert found.unchanged == 1
+
+
+@pytest.mark.parametrize("identifiers", ["abc", "cab"])
+def test_a_line_too_long_for_any_document_is_counted_and_never_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, identifiers: str
+) -> None:
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 50)
+    for name, text in (("old", "old"), ("new", "new")):
+        written = [b'{"_id":"%c","t":"%s"}\n' % (it, text.encode()) for it in identifiers.encode()]
+        written.insert(1, b'{"_id":"b","t":"' + b"x" * 3_000_000 + b'"}\n')
+        (tmp_path / name).write_bytes(b"".join(written))
+    found = diff_files(tmp_path / "old", tmp_path / "new", tmp_path)
+    assert (found.changed, found.paths) == (3, {"t": 3})
+    assert (found.old.malformed, found.new.malformed) == (1, 1)
+    assert found.in_order == (identifiers == "abc")
 
 
 def test_long_integers_that_differ_are_a_change(tmp_path: Path) -> None:
