@@ -84,7 +84,13 @@ class IndexHandler(FleetHandler):
             {
                 "name": "Crawler Fleet hub",
                 "sources": [classes.source.name for classes in self.server.sources],
-                "look": {"status": "/fleet/status", "sources": "/sources", "jobs": "/job_manager"},
+                "look": {
+                    "status": "/fleet/status",
+                    "releases": "/fleet/sources/NAME/releases",
+                    "diff": "/fleet/sources/NAME/diff?from=…&to=…",
+                    "sources": "/sources",
+                    "jobs": "/job_manager",
+                },
                 "do": {action: f"POST /fleet/sources/NAME/{action}" for action in ACTIONS},
                 "routes": self.server.route_patterns,
             }

@@ -40,12 +40,10 @@ def _books(archive: Path) -> dict[str, bytes]:
 def test_comparing_disturbed_at_any_call_is_made_up_for_by_the_next_time(
     crasher: Crasher, archive: Path, fault: str
 ) -> None:
+    shutil.rmtree(archive / FIRST)
     keepers.note(str(archive))
     expected = _books(archive)
-    assert sorted(expected) == [
-        *(f"changes/{release}.json" for release in (FIRST, SECOND, THIRD)),
-        f"seen/{THIRD}.ndjson",
-    ]
+    assert sorted(expected) == [f"changes/{SECOND}.json", f"changes/{THIRD}.json", f"seen/{THIRD}.ndjson"]
     runs = 0
 
     def fresh() -> tuple[str]:

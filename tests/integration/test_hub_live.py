@@ -15,6 +15,7 @@ from crawlers.runtime.release import parse_release
 from hub.dataload import upload as module
 from hub.dataload.archive import Archived
 from hub.dataload.live import LiveBook, LiveRelease, temporary_name
+from hub.dataload.pin import Pin, remove_pin, write_pin
 from hub.dataload.upload import DatabaseError, UploadOrder, upload
 from tests.running_hub import FIRST, SECOND
 
@@ -159,6 +160,21 @@ def test_a_database_that_counts_other_than_was_loaded_stops_the_switch(
     assert isinstance(outcome, ReleaseError)
     assert "2 documents were loaded" in str(outcome)
     assert _check(database, book) == OLD
+
+
+def test_a_release_that_was_loaded_while_another_was_pinned_does_not_go_live(
+    database_uri: str, database: Database[dict[str, Any]], book: LiveBook, tmp_path: Path
+) -> None:
+    folder = tmp_path / "site" / SECOND
+    folder.mkdir(parents=True)
+    write_pin(folder.parent, Pin(release=FIRST, since=SECOND, by="a test"))
+    outcome = upload(_order(database_uri, database, folder, b'{"_id":"a"}\n'))
+    assert isinstance(outcome, ReleaseError)
+    assert f"{FIRST} was pinned by a test" in str(outcome)
+    assert _check(database, book) == OLD
+    assert database.list_collection_names() == ["site"]
+    remove_pin(folder.parent)
+    assert upload(_order(database_uri, database, folder, b'{"_id":"a"}\n')) == LiveRelease(SECOND, 1, 0)
 
 
 def test_batches_keep_line_numbers_and_duplicates_right(

@@ -1,6 +1,7 @@
 """What changed from one data file to another, beside a plain comparison in memory; and the order and dates of records."""
 
 import json
+import lzma
 import random
 from collections import Counter
 from pathlib import Path
@@ -220,3 +221,32 @@ def test_first_seen_is_when_a_record_first_came_and_last_seen_when_it_last_did(
     reader.close()
     remove_outdated(books)
     assert [path.name for path in (books / "seen").iterdir()] == [f"{RELEASES[len(releases) - 1]}.ndjson"]
+
+
+REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "biotools" / "biotools.jsonl.xz"
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason=f"the recorded records are not there: {REAL}")
+@pytest.mark.parametrize("in_order", [True, False])
+def test_of_ten_thousand_real_records_every_change_is_found(tmp_path: Path, in_order: bool) -> None:
+    with lzma.open(REAL, "rb") as file:
+        records = [{"_id": f"biotools_{record['biotoolsID']}", **record} for record in map(orjson.loads, file)]
+    records.sort(key=lambda record: record["_id"], reverse=not in_order)
+    expected: Counter[str] = Counter()
+    new = []
+    for number, record in enumerate(records):
+        if number % 10 == 0:
+            continue  # it goes
+        if number % 7 == 0:
+            record = {**record, "description": record["description"] + "."}
+            expected["description"] += 1
+        if number % 5 == 0 and record.get("credit"):
+            record = {**record, "credit": [{**it, "name": "Somebody Else"} for it in record["credit"]]}
+            expected["credit[].name"] += 1
+        new.append(dict(reversed(record.items())))
+    for name, written in (("old", records), ("new", new)):
+        (tmp_path / name).write_bytes(b"".join(orjson.dumps(record) + b"\n" for record in written))
+    found = diff_files(tmp_path / "old", tmp_path / "new", tmp_path)
+    assert (found.removed, found.added) == (len(records) - len(new), 0)
+    assert found.paths == expected
+    assert (found.new.records, found.in_order) == (len(new), in_order)
