@@ -75,7 +75,7 @@ def bare(path: Path, collection: Collection) -> None:
 
 
 def ours(path: Path, collection: Collection) -> None:
-    """What the hub does, once the release is compared with the one before."""
+    """What the hub does, once the release before was compared."""
     archived = list_archived(path.parents[1])[-1]
     with stamping("bench", archived, books_of(path.parents[1]), in_order=True) as stamp:
         loaded = load_file(path, path.with_name("rejects.ndjson"), collection, None, stamp)
@@ -109,7 +109,7 @@ def main() -> None:
             span = f"from {min(ratios):.2f} to {max(ratios):.2f}"
             print(f"  ours is {statistics.median(ratios):.2f} times as fast as {other} ({span})")
         print(
-            f"  comparing a release before it is loaded takes {compared / statistics.median(seconds['ours']):.2f} of that time"
+            f"  comparing a release, once it is live, takes {compared / statistics.median(seconds['ours']):.2f} of that time"
         )
 
 

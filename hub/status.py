@@ -16,6 +16,9 @@ from hub.dataload.live import LiveRelease
 from hub.dataload.pin import Pin, find_wanted, read_pin
 from hub.settings import HubSettings
 
+# Comparing releases is no state: it changes nothing that is live.
+_DOING = {"dump": "dumping", "upload": "uploading"}
+
 
 def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
     """The status of the source ``name`` as far as the files tell: ``live``, ``documents`` and ``state`` are null.
@@ -132,8 +135,8 @@ def _crawl(outcome: str, started: str, finished: str, records: int, rejects: int
 
 def _state(status: dict[str, Any], under_way: list[str]) -> str:
     """In a word or two what a person wants to know first."""
-    if under_way:
-        return {"compare": "comparing", "dump": "dumping", "upload": "uploading"}[under_way[-1]]
+    if doing := [_DOING[action] for action in under_way if action in _DOING]:
+        return doing[-1]
     if status["dump"] and status["dump"]["status"] == "failed":
         return "dump failed"
     if status["fault"]:

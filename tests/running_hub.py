@@ -144,6 +144,13 @@ class RunningHub:
             f"{name} to be live as {release}",
         )
 
+    def wait_for_changes(self, name: str, release: str) -> dict[str, Any]:
+        """What the archived release changed, once it is compared."""
+        return wait_for(
+            lambda: (it := self.status(name)["changes"]) and it["release"] == release and it,
+            f"{release} to be compared",
+        )
+
     def wait_for_state(self, name: str, state: str) -> dict[str, Any]:
         return wait_for(
             lambda: (status := self.status(name))["state"] == state and status, f"{name} to be in the state {state!r}"

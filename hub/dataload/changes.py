@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from hub.dataload.archive import Archived, books_of, list_archived
+from hub.dataload.archive import Archived, books_of, find_archived, list_archived
 from hub.dataload.diff import Difference, Note, diff_files
 from hub.dataload.plain_files import fsync
 from hub.dataload.seen import add_release, find_seen, remove_outdated
@@ -29,7 +29,7 @@ class Changes(msgspec.Struct, kw_only=True):
     before it; null for the first, of which all records are added.
 
     ``paths``: the places that differ in most records, and in how many. ``records``: of the release; ``malformed``: its lines that
-    are no records; ``duplicates``: those whose ``_id`` an earlier line has. ``in_order``: its records are in the order of ``_id``.
+    are no records; ``duplicates``: those whose ``_id`` an earlier line has.
     """
 
     release: str
@@ -42,7 +42,6 @@ class Changes(msgspec.Struct, kw_only=True):
     records: int
     malformed: int
     duplicates: int
-    in_order: bool
 
 
 def read_changes(archive: Path, archived: Archived) -> Changes | None:
@@ -63,12 +62,15 @@ def has_all_changes(archive: Path) -> bool:
     return not _missing(archive)
 
 
-def note_changes(archive: Path) -> None:
+def note_changes(archive: Path, but_latest: bool = False) -> None:
     """Count what each release in ``archive`` changed, and note when its records were seen, as far as that isn't done yet.
 
-    Only one process at a time may do so for a source.
+    Only one process at a time may do so for a source. ``but_latest``: leave out the latest release.
     """
+    latest = find_archived(archive)
     for before, archived in _missing(archive):
+        if but_latest and archived == latest:
+            return
         changes = _count(archive, before, archived)
         remove_outdated(books_of(archive))
         _write(
@@ -118,7 +120,6 @@ def _count(archive: Path, before: Archived | None, archived: Archived) -> Change
         records=found.new.records,
         malformed=found.new.malformed,
         duplicates=found.new.duplicates,
-        in_order=found.in_order,
     )
 
 

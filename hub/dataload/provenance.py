@@ -28,9 +28,12 @@ def stamping(source: str, archived: Archived, books: Path, in_order: bool) -> It
     """The stamp for the documents of a release, to be used line after line. ``books``: the folder of the source's.
 
     :param in_order: whether the records are in the order of ``_id``; if not, they are sorted on disk.
+    :raises OutOfOrder: by the stamp: they are not in order.
     """
     seen = find_seen(books)
-    reader = SeenReader(seen.path if seen else None, moment_of(archived.release))
+    # What is known doesn't yet tell of this release, unless it was live before.
+    is_known = seen is not None and seen.release.at >= archived.release.at
+    reader = SeenReader(seen.path if seen else None, moment_of(archived.release), is_known)
     try:
         find = _finder_in_order(reader) if in_order else _finder(reader, archived.data, books)
         yield _stamp(source, archived.release.text, find)

@@ -17,6 +17,7 @@ import orjson
 
 from crawlers.runtime.errors import ReleaseError
 from crawlers.runtime.release import Release, parse_release
+from hub.dataload.ordering import OutOfOrder
 from hub.dataload.plain_files import fsync
 
 FOLDER = "seen"
@@ -49,22 +50,32 @@ def find_seen(books: Path) -> SeenFile | None:
 
 
 class SeenReader:
-    """Finds when records were first and last seen; to be asked in the order of the keys.
+    """Finds when the records of a release were first and last seen; to be asked in the order of the keys.
 
-    :param default: the moment to tell of one that isn't known.
+    :param moment: of the release. :param is_known: whether the file tells of the release already.
     """
 
-    def __init__(self, path: Path | None, default: str) -> None:
+    def __init__(self, path: Path | None, moment: str, is_known: bool) -> None:
         self._file = path.open("rb", buffering=_BUFFER_BYTES) if path else None
         self._lines = _read(self._file)
-        self.unknown = (default, default)
+        self.unknown = (moment, moment)
+        self._last = None if is_known else moment
+        self._key = ""
         self._entry: tuple[str, str, str] | None = next(self._lines, None)
 
     def find(self, key: str) -> tuple[str, str]:
-        """The moments when the record was first and last seen."""
+        """The moments when the record was first and last seen.
+
+        :raises OutOfOrder: the key is less than the one before.
+        """
+        if key < self._key:
+            raise OutOfOrder
+        self._key = key
         while self._entry is not None and self._entry[0] < key:
             self._entry = next(self._lines, None)
-        return (self._entry[1], self._entry[2]) if self._entry is not None and self._entry[0] == key else self.unknown
+        if self._entry is None or self._entry[0] != key:
+            return self.unknown
+        return self._entry[1], self._last or self._entry[2]
 
     def close(self) -> None:
         """Close the file."""

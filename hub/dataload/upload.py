@@ -2,17 +2,20 @@
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
 from pymongo import MongoClient
+from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
 from crawlers.runtime.errors import FleetError, ReleaseError
-from hub.dataload.archive import Archived, books_of
-from hub.dataload.changes import note_changes, read_changes
+from hub.dataload.archive import Archived, books_of, find_archived
+from hub.dataload.changes import note_changes
 from hub.dataload.documents import Transform
 from hub.dataload.live import LiveBook, LiveRelease, temporary_name
-from hub.dataload.loading import UPLOAD_REJECTS, load_file
+from hub.dataload.loading import UPLOAD_REJECTS, Loaded, load_file
+from hub.dataload.ordering import OutOfOrder
 from hub.dataload.pin import read_pin
 from hub.dataload.provenance import stamping
 
@@ -66,12 +69,11 @@ def _upload(order: UploadOrder, client: MongoClient) -> LiveRelease:
     name = temporary_name(order.source, uuid4().hex[:12])
     rejects_path = order.archived.folder / UPLOAD_REJECTS
     archive = order.archived.folder.parent
-    note_changes(archive)
-    changes = read_changes(archive, order.archived)
+    # When records were seen in other releases. The latest itself is compared once it is live, which so is not delayed.
+    note_changes(archive, but_latest=find_archived(archive) == order.archived)
     try:
         collection = database.create_collection(name)  # a release without a document must be a collection too
-        with stamping(order.source, order.archived, books_of(archive), bool(changes and changes.in_order)) as stamp:
-            loaded = load_file(order.archived.data, rejects_path, collection, order.transform, stamp)
+        loaded = _load(order, collection, rejects_path)
         loaded.check(order.source, rejects_path, order.reject_budget, order.allow_empty)
         stored = collection.count_documents({})
         if stored != loaded.documents:
@@ -86,6 +88,17 @@ def _upload(order: UploadOrder, client: MongoClient) -> LiveRelease:
         _drop(book, order.source)
         raise
     return release
+
+
+def _load(order: UploadOrder, collection: Collection, rejects_path: Path) -> Loaded:
+    books = books_of(order.archived.folder.parent)
+    try:
+        with stamping(order.source, order.archived, books, in_order=True) as stamp:
+            return load_file(order.archived.data, rejects_path, collection, order.transform, stamp)
+    except OutOfOrder:  # seen in the first few lines, as a rule
+        collection.delete_many({})
+    with stamping(order.source, order.archived, books, in_order=False) as stamp:
+        return load_file(order.archived.data, rejects_path, collection, order.transform, stamp)
 
 
 def _check_pin(order: UploadOrder) -> None:

@@ -24,6 +24,7 @@ def test_the_page_shows_every_source_and_escapes_what_sites_say(make_hub: Callab
     hub.start()
     hub.publish("good", FIRST, documents(1234, "good"))
     hub.wait_until_live("good", FIRST)
+    hub.wait_for_changes("good", FIRST)
     answer = requests.get(hub.url, headers=BROWSER, timeout=30)
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
     page = Selector(answer.text)

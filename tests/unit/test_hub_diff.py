@@ -4,6 +4,7 @@ import json
 import lzma
 import random
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +217,7 @@ def test_first_seen_is_when_a_record_first_came_and_last_seen_when_it_last_did(
         expected |= {key: (expected.get(key, (text,))[0], text) for key in keys}
     seen = find_seen(books)
     assert seen is not None
-    reader = SeenReader(seen.path, "unknown")
+    reader = SeenReader(seen.path, "unknown", is_known=True)
     assert {key: reader.find(key) for key in sorted({*expected, "zz"})} == expected | {"zz": ("unknown", "unknown")}
     reader.close()
     remove_outdated(books)
@@ -228,9 +229,11 @@ REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "biotool
 
 @pytest.mark.skipif(not REAL.is_file(), reason=f"the recorded records are not there: {REAL}")
 @pytest.mark.parametrize("in_order", [True, False])
-def test_of_ten_thousand_real_records_every_change_is_found(tmp_path: Path, in_order: bool) -> None:
+def test_of_thousands_of_real_records_every_change_is_found(tmp_path: Path, in_order: bool) -> None:
     with lzma.open(REAL, "rb") as file:
-        records = [{"_id": f"biotools_{record['biotoolsID']}", **record} for record in map(orjson.loads, file)]
+        records = [
+            {"_id": f"biotools_{record['biotoolsID']}", **record} for record in map(orjson.loads, islice(file, 3_000))
+        ]
     records.sort(key=lambda record: record["_id"], reverse=not in_order)
     expected: Counter[str] = Counter()
     new = []
