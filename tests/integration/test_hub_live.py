@@ -177,6 +177,17 @@ def test_a_release_that_was_loaded_while_another_was_pinned_does_not_go_live(
     assert upload(_order(database_uri, database, folder, b'{"_id":"a"}\n')) == LiveRelease(SECOND, 1, 0)
 
 
+def test_a_release_that_turns_out_of_order_late_is_loaded_whole(
+    database_uri: str, database: Database[dict[str, Any]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "site" / SECOND
+    folder.mkdir(parents=True)
+    identifiers = [*(f"id_{number:04}" for number in range(2_500)), "early"]
+    lines = b"".join(b'{"_id":"%s"}\n' % identifier.encode() for identifier in identifiers)
+    assert upload(_order(database_uri, database, folder, lines)) == LiveRelease(SECOND, 2_501, 0)
+    assert {document["_meta"]["first_seen"] for document in database["site"].find()} == {SECOND}
+
+
 def test_batches_keep_line_numbers_and_duplicates_right(
     database_uri: str, database: Database[dict[str, Any]], book: LiveBook, tmp_path: Path
 ) -> None:

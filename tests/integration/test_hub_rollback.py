@@ -1,9 +1,12 @@
 """Rolled back, pinned, unpinned, cleared away, compared: each through the real hub and database, and seen in its status."""
 
 import json
+import random
 import signal
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -204,6 +207,12 @@ def test_two_releases_are_compared_with_and_without_the_hub(hub: RunningHub) -> 
     held = hub.run("diff", "compared", "live", "held")
     assert held.returncode == 2
     assert "no release is held" in held.stderr
+    folder = hub.shared / "compared_crawled" / "held"
+    folder.mkdir()
+    (folder / "data.ndjson").write_bytes(b'{"_id":"compared_3"}\n')
+    (folder / "release.txt").write_text(THIRD)
+    held = json.loads(hub.run("diff", "compared", "live", "held", "--json").stdout)
+    assert (held["to"]["release"], held["removed"], held["unchanged"]) == (THIRD, 1, 1)
     for query in ({"from": FIRST}, {"examples": "many"}, {"from": FIRST, "to": "../x"}):
         assert requests.get(url, params=query, timeout=30).status_code == 404
 
@@ -227,6 +236,39 @@ def test_a_hub_killed_in_a_rollback_brings_it_about_at_its_next_start(make_hub: 
     assert hub.client[hub.database]["site"].count_documents({"title": "first"}) == MANY
     assert hub.status("site")["live"] == FIRST
     assert hub.collections() == ["site"]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_a_hub_killed_again_and_again_while_it_goes_back_and_forth_ends_where_it_was_told_to(make_hub: MakeHub) -> None:
+    hub = make_hub()
+    hub.add_source("site")
+    hub.start()
+    _publish(hub, "site", FIRST, documents(1_000, title=FIRST))
+    _publish(hub, "site", SECOND, documents(1_500, title=SECOND))
+    chance = random.Random(20261122)
+    for round_number in range(20):
+        action, release = ("rollback", FIRST) if round_number % 2 == 0 else ("unpin", SECOND)
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(hub.act, "site", action, release=release)
+            time.sleep(chance.uniform(0, 2))  # any moment will do
+            hub.stop(signal.SIGKILL)
+            with suppress(requests.ConnectionError):
+                asked.result()
+        pin = hub.archive / "site" / "books" / "pin.json"
+        wanted = FIRST if pin.exists() else SECOND
+        titles = {document["title"] for document in hub.live("site")}
+        assert len(titles) == 1  # one release, whole
+        assert len(hub.live("site")) == (1_000 if titles == {FIRST} else 1_500)
+        hub.start()
+        status = wait_for(
+            lambda wanted=wanted: (
+                (it := hub.status("site"))["live"] == wanted and it["state"] in ("live", "pinned") and it
+            ),
+            f"{wanted} to be live",
+        )
+        assert (status["pinned"] is not None) == (wanted == FIRST)
+        assert {document["title"] for document in hub.live("site")} == {wanted}
 
 
 def _kill_when(hub: RunningHub, condition: Callable[[], bool], release: str) -> None:
