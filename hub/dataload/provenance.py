@@ -31,7 +31,7 @@ def stamping(source: str, archived: Archived, books: Path, in_order: bool) -> It
     :raises OutOfOrder: by the stamp: they are not in order.
     """
     seen = find_seen(books)
-    # What is known doesn't yet tell of this release, unless it was live before.
+    # What is known tells of this release already if a person went back to it.
     is_known = seen is not None and seen.release.at >= archived.release.at
     reader = SeenReader(seen.path if seen else None, moment_of(archived.release), is_known)
     try:
@@ -73,6 +73,7 @@ def _finder_in_order(reader: SeenReader) -> _Find:
 
 def _finder(reader: SeenReader, data: Path, scratch: Path) -> _Find:
     """By the number of the line: keys are sorted to be found, and what is found is sorted back."""
+    scratch.mkdir(exist_ok=True)
     by_key = sort_on_disk(keys_by_line(data), scratch)
     by_line = sort_on_disk(((number, *reader.find(key)) for key, number in by_key), scratch)
     latest: tuple[Any, ...] = (0,)

@@ -12,6 +12,7 @@ from pymongo.errors import PyMongoError
 
 from crawlers.runtime.errors import ReleaseError
 from crawlers.runtime.release import parse_release
+from hub.dataload import ordering
 from hub.dataload import upload as module
 from hub.dataload.archive import Archived
 from hub.dataload.live import LiveBook, LiveRelease, temporary_name
@@ -178,8 +179,9 @@ def test_a_release_that_was_loaded_while_another_was_pinned_does_not_go_live(
 
 
 def test_a_release_that_turns_out_of_order_late_is_loaded_whole(
-    database_uri: str, database: Database[dict[str, Any]], tmp_path: Path
+    database_uri: str, database: Database[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ordering, "_CHUNK_BYTES", 100_000)  # so that the disk is needed
     folder = tmp_path / "site" / SECOND
     folder.mkdir(parents=True)
     identifiers = [*(f"id_{number:04}" for number in range(2_500)), "early"]
