@@ -8,16 +8,12 @@ import msgspec
 
 from crawlers.runtime.errors import ReleaseError, UsageError
 from crawlers.runtime.manifest import nearest
-from crawlers.runtime.release import DATA, RELEASE, release_folder
+from crawlers.runtime.release import DATA, HELD, RELEASE, release_folder
 from hub.dataload.archive import Archived, books_of, list_archived, read_published
 from hub.dataload.changes import read_changes
 from hub.dataload.diff import diff_files
 from hub.dataload.pin import read_pin
 from hub.settings import HubSettings
-
-# Beside the published release, where the runtime's publish gate holds one back.
-_HELD = "held"
-WORDS = ("live", "archived", "published", "held")
 
 
 @dataclass(frozen=True)
@@ -108,7 +104,7 @@ def _find(settings: HubSettings, name: str, word: str, live: str | None) -> Foun
     if word in ("published", "held"):
         folder = release_folder(settings.runtime.shared_dir, name)
         if word == "held":
-            folder /= _HELD
+            folder /= HELD
         try:
             release = read_published(folder)
         except ReleaseError as error:
