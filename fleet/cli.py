@@ -18,6 +18,8 @@ COMMANDS = {
     "discard": "fleet.held:discard",
     "history": "fleet.history:history",
     "drift": "fleet.drift:drift",
+    "rejects": "fleet.rejects:rejects",
+    "replay": "fleet.rejects:replay",
     "test": "fleet.cases:test",
     "record": "fleet.cases:record",
     "new-source": "fleet.new_source:new_source",

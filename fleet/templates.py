@@ -149,7 +149,6 @@ def _api_code(name: str, url: str) -> str:
 from collections.abc import Iterator
 
 from crawlers.runtime.api import ApiClient
-from crawlers.runtime.errors import PageError
 from crawlers.runtime.fields import filled
 
 DATASETS = "{url}"
@@ -165,10 +164,9 @@ def parse(api: ApiClient) -> Iterator[dict]:
             with api.page(f"{{DATASETS}}#{{dataset.get('id')}}"):  # an odd dataset is a reject, not the end
                 yield record(dataset)
         seen += len(answer["items"])
-        if seen >= answer["total"]:
+        if not answer["items"] or seen >= answer["total"]:
+            api.expect(answer["total"], seen, "datasets")  # a page that comes short is a failed crawl, not a small source
             return
-        if not answer["items"]:
-            raise PageError(DATASETS, f"page {{page}} is empty after {{seen}} datasets; the total is {{answer['total']}}")
 
 
 def record(dataset: dict) -> dict:

@@ -5,10 +5,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-import crawlers.runtime.api  # noqa: F401 - imported here, so that runs don't import it under fault injection
+import crawlers.runtime.api  # imported here, so that runs don't import it under fault injection
+import crawlers.runtime.replay
 import fleet.crawl  # noqa: F401
 from crawlers.runtime import approval
-from crawlers.runtime.manifest import Manifest
+from crawlers.runtime.manifest import Manifest, find_source
 from crawlers.runtime.release import format_release
 from crawlers.runtime.writer import ReleaseWriter
 from fleet.cli import main
@@ -75,6 +76,11 @@ def crawl(shared: str, sources: str) -> int:
     except SystemExit as error:
         return int(error.code or 0)
     return 0
+
+
+def replay(shared: str, sources: str) -> int:
+    """Run the rejects of the source ``little`` again; how many records passed."""
+    return crawlers.runtime.replay.replay(find_source(Path(sources), "little"), Path(shared)).passed
 
 
 def dump(shared: str, archive: str) -> str | None:

@@ -16,6 +16,7 @@ from crawlers.runtime import http
 from crawlers.runtime.errors import FleetError, PageError
 from crawlers.runtime.failures import failure_class, status_class
 from crawlers.runtime.manifest import Manifest
+from crawlers.runtime.rejects import Answer
 from crawlers.runtime.tally import Tally
 
 logger = logging.getLogger(__name__)
@@ -24,13 +25,14 @@ Reject = Callable[..., None]
 
 
 class RequestFailed(FleetError):
-    """A request was given up for good. ``kind``: its error class (see ``tally.ADVICE``)."""
+    """A request was given up for good. ``kind``: its error class (see ``tally.ADVICE``); ``answer``: what came, if anything did."""
 
-    def __init__(self, kind: str, url: str, message: str) -> None:
+    def __init__(self, kind: str, url: str, message: str, answer: Answer | None = None) -> None:
         super().__init__(f"{url}: {message}")
         self.kind = kind
         self.url = url
         self.message = message
+        self.answer = answer
 
 
 class TooLargeError(FleetError):
@@ -43,7 +45,9 @@ class ApiClient:
     Failures that may pass (resets, timeouts, truncated bodies, 408, 429, 5xx) are tried again with growing pauses
     (``patience``), or after what ``Retry-After`` asks for. robots.txt is followed (RFC 9309) unless the manifest says otherwise.
 
-    :param reject: where rejects go: called with the reason, and by name ``field``, ``url`` and ``record`` (None: a whole page).
+    ``last``: the last answer that came, for the rejects; None before the first.
+
+    :param reject: where rejects go, ``ReleaseWriter.reject`` or the like.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class ApiClient:
         self._tally = tally
         self._reject = reject
         self._patience = patience
+        self.last: Answer | None = None
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter(self._admit, base_url))
@@ -83,7 +88,19 @@ class ApiClient:
 
     def reject(self, record: Any, reason: str, *, field: str = "", url: str = "") -> None:
         """Put a record that makes no sense into the rejects instead of yielding it. It counts against the reject budget."""
-        self._reject(reason, field=field, url=url, record=record)
+        self._reject(reason, kind="refused", field=field, url=url, record=record, response=self.last)
+
+    def expect(self, total: int, came: int, what: str = "records") -> None:
+        """Fail the crawl where the site says itself that there are more than came. To be called after the last page.
+
+        More than it says are well: some may have been added meanwhile.
+
+        :param total: how many there are, by the site's own word; ``came``: how many it listed.
+        :raises PageError: there are more.
+        """
+        if came < total:
+            url = self.last.url if self.last else self._manifest.url
+            raise PageError(url, f"{came} {what} came, but the site says that there are {total}: a page came short")
 
     @contextmanager
     def page(self, url: str) -> Iterator[None]:
@@ -96,7 +113,7 @@ class ApiClient:
         try:
             yield
         except RequestFailed as error:  # counted when it failed
-            self._reject(f"{error.kind}: {error.message}", url=error.url)
+            self._reject_request(error, error.url)
         except PageError as error:
             self._fail(error.url, error.reason, error.field)
         except Exception as error:
@@ -112,7 +129,10 @@ class ApiClient:
 
     def _fail(self, url: str, message: str, field: str = "") -> None:
         self._tally.error("parse", url, message)
-        self._reject(f"parse: {message}", url=url, field=field)
+        self._reject(f"parse: {message}", kind="parse", url=url, field=field, response=self.last)
+
+    def _reject_request(self, error: RequestFailed, url: str) -> None:
+        self._reject(f"{error.kind}: {error.message}", kind=error.kind, url=url, response=error.answer)
 
     def _settle(self, url: str, params: dict[str, Any] | None, fetch: Callable[[str], Any], required: bool) -> Any:
         self._tally.pages += 1
@@ -123,7 +143,7 @@ class ApiClient:
             self._tally.error(error.kind, url, error.message)
             if required:
                 raise
-            self._reject(f"{error.kind}: {error.message}", url=url)
+            self._reject_request(error, url)
             return None
 
     def _send(self, url: str) -> requests.Response:
@@ -140,10 +160,14 @@ class ApiClient:
             except TooLargeError as error:
                 raise RequestFailed("too_large", url, str(error)) from error
             else:
+                answer = _as_answer(url, response)
                 if response.status_code < 400:
+                    if http.leads_to_login(url, response.url):
+                        raise RequestFailed("blocked", url, f"it is redirected to a login page, {response.url}", answer)
+                    self.last = answer
                     return response
                 failure = RequestFailed(
-                    status_class(response.status_code), url, f"HTTP {response.status_code} {response.reason}"
+                    status_class(response.status_code), url, f"HTTP {response.status_code} {response.reason}", answer
                 )
                 if response.status_code not in http.RETRY_STATUSES:
                     break
@@ -195,12 +219,15 @@ class ApiClient:
             raise RequestFailed("robots", url, f"forbidden by {site}/robots.txt")
 
     def _read_robots(self, url: str) -> Protego | None:
+        last = self.last
         try:
             return Protego.parse(self._send(url).text)
         except RequestFailed as error:
             if error.kind in ("not_found", "blocked", "http"):  # RFC 9309, 2.3.1.3: no rules
                 return None
             raise
+        finally:
+            self.last = last
 
 
 class _Adapter(HTTPAdapter):
@@ -231,11 +258,18 @@ def _complete_url(url: str, params: dict[str, Any] | None) -> str:
         raise RequestFailed("http", url, f"{type(error).__name__}: {error}") from error
 
 
+def _as_answer(url: str, response: requests.Response) -> Answer:
+    return Answer(response.url or url, response.status_code, response.headers.get("Content-Type", ""), response.content)
+
+
 def _decode(url: str, response: requests.Response) -> Any:
     try:
         return orjson.loads(response.content)
     except orjson.JSONDecodeError as error:
         kind = response.headers.get("Content-Type", "no content type")
         raise RequestFailed(
-            "parse", url, f"not JSON ({error}), but {kind}: {response.content[:60].decode('utf-8', 'replace')!r}"
+            "parse",
+            url,
+            f"not JSON ({error}), but {kind}: {response.content[:60].decode('utf-8', 'replace')!r}",
+            _as_answer(url, response),
         ) from error

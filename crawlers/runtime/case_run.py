@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import traceback
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -18,6 +18,7 @@ from crawlers.runtime.errors import FleetError
 from crawlers.runtime.failures import status_class
 from crawlers.runtime.loading import load_parse, load_spider
 from crawlers.runtime.manifest import Source
+from crawlers.runtime.rejects import Answer
 from crawlers.runtime.tally import Tally
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class _Run:
                 exchange.ok or exchange.status in getattr(spider, "handle_httpstatus_list", ())
             ):
                 continue
-            response = _scrapy_response(exchange, request)
+            response = scrapy_response(request, exchange.status, CONTENT_TYPES[exchange.suffix], exchange.body)
             callback = request.callback or spider.parse
             for output in self.outputs(lambda: callback(response, **request.cb_kwargs), request.url):  # noqa: B023
                 if isinstance(output, Request):
@@ -109,7 +110,7 @@ class _Run:
             )
         return Request(url, method)
 
-    def reject(self, reason: str, *, field: str = "", url: str = "", record: Any = None) -> None:
+    def reject(self, reason: str, *, url: str = "", record: Any = None, **more: Any) -> None:
         """Keep what the code gives up; that a case ends somewhere is no fault of it."""
         if url not in self.follows:
             self.errors.append(f"{url or orjson.dumps(record).decode()}: {reason}")
@@ -125,12 +126,7 @@ class _Run:
     def outputs(self, call: Any, place: str) -> Iterator[Any]:
         """What the source's code gives, plain or asynchronous. Its errors for the rejects are kept, others are ours."""
         try:
-            result: Any = call()
-            if hasattr(result, "__anext__"):
-                result = _synchronous(result)
-            elif inspect.isawaitable(result):
-                result = asyncio.run(_await(result))
-            yield from result or ()
+            yield from synchronous(call)
         except _NotRecorded:
             return
         except CaseError:
@@ -167,10 +163,23 @@ class _CaseClient(ApiClient):
         response.status_code, response.url, response.encoding = exchange.status, url, "utf-8"
         response.headers["Content-Type"] = CONTENT_TYPES[exchange.suffix]
         response._content = exchange.body
+        self.last = Answer(url, exchange.status, CONTENT_TYPES[exchange.suffix], exchange.body)
         return response
 
 
-def _synchronous(results: AsyncGenerator[Any, Any]) -> Iterator[Any]:
+def synchronous(call: Callable[[], Any]) -> Iterator[Any]:
+    """What the source's code gives, whether it is plain or asynchronous."""
+    result = call()
+    if hasattr(result, "__anext__"):
+        yield from _each(result)
+        return
+    if inspect.isawaitable(result):
+        result = asyncio.run(_await(result))
+    # One record, or one request, may be returned as it is.
+    yield from [result] if isinstance(result, Mapping) or not isinstance(result, Iterable | None) else result or ()
+
+
+def _each(results: AsyncGenerator[Any, Any]) -> Iterator[Any]:
     end = object()
     with asyncio.Runner() as runner:
         while (result := runner.run(_await(anext(results, end)))) is not end:
@@ -181,13 +190,14 @@ async def _await(result: Any) -> Any:
     return await result
 
 
-def _scrapy_response(exchange: Exchange, request: "scrapy.Request") -> Any:
+def scrapy_response(request: "scrapy.Request", status: int, content_type: str, body: bytes) -> Any:
+    """The answer to ``request`` as Scrapy would give it to the source's code."""
     from scrapy.http import Headers
     from scrapy.responsetypes import responsetypes
 
-    headers = Headers({"Content-Type": CONTENT_TYPES[exchange.suffix]})
-    response_class = responsetypes.from_args(headers=headers, url=request.url, body=exchange.body)
-    return response_class(request.url, exchange.status, headers, exchange.body, request=request)
+    headers = Headers({"Content-Type": content_type} if content_type else {})
+    response_class = responsetypes.from_args(headers=headers, url=request.url, body=body)
+    return response_class(request.url, status, headers, body, request=request)
 
 
 def _key(url: str) -> tuple:

@@ -18,6 +18,7 @@ from crawlers.runtime.loading import load_parse
 from crawlers.runtime.manifest import Source
 from crawlers.runtime.progress import Progress
 from crawlers.runtime.release import DATA, Description, read_description, read_release
+from crawlers.runtime.replayed import add_replayed, remove_consumed
 from crawlers.runtime.run import Run
 from crawlers.runtime.settings import CHECKOUT
 from crawlers.runtime.signals import stopping
@@ -63,12 +64,14 @@ def crawl(
                     _crawl_as_kind(run)
             finally:
                 progress.close()
-            return _end(run, entry)
+            return _end(run, entry, shared_dir)
 
 
-def _end(run: Run, entry: RunEntry) -> Description:
+def _end(run: Run, entry: RunEntry, shared_dir: Path) -> Description:
     """Publish what the crawl made, or hold it, or leave it where the same is published already."""
     manifest, writer = run.source.manifest, run.writer
+    if not run.limited:
+        add_replayed(writer, shared_dir)
     counts = writer.settle()
     run.tally.fill(counts)
     require_whole(manifest, run.tally, counts, limited=run.limited)
@@ -88,6 +91,7 @@ def _end(run: Run, entry: RunEntry) -> Description:
             )
             return msgspec.structs.replace(last, outcome="unchanged")
         writer.publish(description)
+        remove_consumed(shared_dir, manifest.name)
     logger.info(
         "%s: published %s: %d records, %d rejects, %d requests",
         manifest.name,
@@ -158,12 +162,18 @@ def _run_harvester(run: Run) -> None:
             if run.limit and run.writer.counts.items >= run.limit:
                 run.limited = True
                 break
-            run.accept(record)
+            run.accept(record, response=client.last)
     except (RequestFailed, PageError) as error:
+        if isinstance(error, PageError):
+            run.fail_page("parse", error.url, error.reason, error.field, client.last)
+        else:
+            run.writer.reject(f"{error.kind}: {error.message}", kind=error.kind, url=error.url, response=error.answer)
         raise FleetError(f"{manifest.name}: {error}. Nothing was published.{run.tally.describe_errors()}") from error
     except FleetError:
         raise
     except (Exception, SystemExit) as error:  # the code's sys.exit() must not end a crawl as if all were well
+        url = client.last.url if client.last else manifest.url
+        run.fail_page("parse", url, f"{type(error).__name__}: {error}", response=client.last)
         raise FleetError(
             f"{manifest.name}: the harvester failed after {run.writer.counts.items} records: {type(error).__name__}: {error}. "
             f"Nothing was published. Record a case (`fleet record {manifest.name} URL`) and correct the code."

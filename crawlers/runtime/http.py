@@ -15,6 +15,7 @@ MAX_BODY_BYTES = 256 << 20
 RETRIES = 4
 RETRY_STATUSES = (408, 429, 500, 502, 503, 504, 522, 524)
 RETRY_AFTER_MAX_SECONDS = 600
+_LOGIN = re.compile(r"/(?:log[-_]?in|sign[-_]?in|sso|saml2?|oauth2?|shibboleth|authenticate)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ def rebase(url: str, base_url: str) -> str:
         return url
     base, parts = urlsplit(base_url), urlsplit(url)
     return urlunsplit((base.scheme, base.netloc, base.path + parts.path, parts.query, parts.fragment))
+
+
+def leads_to_login(asked: str, came: str) -> bool:
+    """Whether a request for ``asked`` was redirected to ``came``, and that is a page to log in on: the answer to another question."""
+    return bool(_LOGIN.search(urlsplit(came).path)) and not _LOGIN.search(urlsplit(asked).path)
 
 
 def retry_after_seconds(value: str | None, now: float) -> float | None:

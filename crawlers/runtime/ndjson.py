@@ -45,6 +45,27 @@ def encode_reject(reject: dict[str, Any]) -> bytes:
         return orjson.dumps({key: ascii_shown(value) for key, value in shown.items()}, option=orjson.OPT_APPEND_NEWLINE)
 
 
+def is_exact(value: Any) -> bool:
+    """Whether a reject can hold ``value`` to the letter, so that what is read back is what it was."""
+    try:
+        orjson.dumps([value])  # nested as in a reject: too deep, or a cycle?
+    except (TypeError, orjson.JSONEncodeError, RecursionError):
+        return False
+    waiting: list[Any] = [value]
+    for item in waiting:  # grows while it is walked through
+        if isinstance(item, dict):
+            waiting.extend(item)
+            waiting.extend(item.values())
+        elif isinstance(item, list | tuple):
+            waiting.extend(item)
+        elif isinstance(item, float):
+            if not math.isfinite(item):
+                return False
+        elif not isinstance(item, str | int | None):  # a date, say, which is written as Python shows it
+            return False
+    return True
+
+
 def ascii_shown(value: Any) -> str:
     """``value`` as text that JSON can carry, strings as they are where they can be."""
     try:

@@ -54,8 +54,9 @@ class Counts(msgspec.Struct, kw_only=True):
 
     ``requests``: sent, retries included; ``responses``: received; ``pages``: distinct requests that came to an end, of which
     ``failed_requests`` were given up for good, or gave no record, or not all of them;
-    ``items``: records that the source's code made; ``records``: those in the release; ``rejects``: lines of rejects.ndjson,
-    which are rejected records (``rejected_items``, ``duplicates`` among them) and pages that gave none.
+    ``items``: records that the source's code made; ``records``: those of them in the release; ``rejects``: lines of
+    rejects.ndjson, which are rejected records (``rejected_items``, ``duplicates`` among them) and pages that gave none.
+    ``replayed``: records of an earlier run's rejects that are in the release besides, since they passed when they were replayed.
     """
 
     requests: int = 0
@@ -64,6 +65,7 @@ class Counts(msgspec.Struct, kw_only=True):
     pages: int = 0
     items: int = 0
     records: int = 0
+    replayed: int = 0
     rejected_items: int = 0
     duplicates: int = 0
     rejects: int = 0

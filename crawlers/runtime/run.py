@@ -8,6 +8,7 @@ from crawlers.runtime.http import PATIENCE, Patience
 from crawlers.runtime.manifest import Source
 from crawlers.runtime.progress import Progress
 from crawlers.runtime.record import complete
+from crawlers.runtime.rejects import Answer
 from crawlers.runtime.signals import Stop
 from crawlers.runtime.tally import Tally
 from crawlers.runtime.writer import ReleaseWriter
@@ -18,7 +19,7 @@ class Run:
     """A crawl under way.
 
     ``base_url``: where requests go instead of the real hosts; empty: to them. ``limit``: stop after so many records; 0: never.
-    ``on_record``: called with each record as it will be published. ``origins``: by ``id(item)``, the page that it came from.
+    ``on_record``: called with each record as it will be published. ``origins``: by ``id(item)``, the answer that it came from.
     ``halt``: ends the crawl at once, where it doesn't end by the error that is raised.
     ``end_reason``: how Scrapy says that the spider ended. ``limited``: whether the limit cut the crawl short.
     """
@@ -33,21 +34,21 @@ class Run:
     contact: str = ""
     patience: Patience = PATIENCE
     on_record: Callable[[dict[str, Any]], None] | None = None
-    origins: dict[int, str] = field(default_factory=dict)
+    origins: dict[int, Answer] = field(default_factory=dict)
     halt: Callable[[], None] = lambda: None
     end_reason: str = ""
     limited: bool = False
 
-    def accept(self, record: Any, url: str = "") -> None:
-        """Take a record that the source's code made."""
+    def accept(self, record: Any, url: str = "", response: Answer | None = None) -> None:
+        """Take a record that the source's code made of ``response``, or of the page ``url``."""
         if isinstance(record, dict):
             record = complete(record, self.source.manifest)
-        self.writer.write(record, url)
+        self.writer.write(record, url or (response.url if response else ""), response)
         if self.on_record and isinstance(record, dict):
             self.on_record(record)
         self.progress.tick()
 
-    def fail_page(self, kind: str, url: str, message: str, field: str = "") -> None:
+    def fail_page(self, kind: str, url: str, message: str, field: str = "", response: Answer | None = None) -> None:
         """Count a page that gave no record, or not all of them, and keep it in the rejects; ``field``: where in the page."""
         self.tally.error(kind, url, message)
-        self.writer.reject(f"{kind}: {message}", url=url, field=field)
+        self.writer.reject(f"{kind}: {message}", kind=kind, url=url, field=field, response=response)

@@ -7,6 +7,7 @@ import asyncio
 import functools
 import inspect
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,7 +28,14 @@ from twisted.python.failure import Failure
 from crawlers.runtime import http
 from crawlers.runtime.errors import FleetError, PageError
 from crawlers.runtime.failures import failure_class, status_class
+from crawlers.runtime.rejects import Answer
 from crawlers.runtime.run import Run
+
+# Some links are other names of one page. When so many lead to one, that is no page of theirs. Of so many pages that is counted.
+_ALIASES = 10
+_TARGETS = 10_000
+# In a request's meta: the crawl starts with it.
+_START = "fleet_start"
 
 
 class RunCrawler(Crawler):
@@ -38,6 +46,10 @@ class RunCrawler(Crawler):
 
 class AlreadyFetched(IgnoreRequest):
     """A redirect leads to a page that was asked for before."""
+
+
+class WallError(IgnoreRequest):
+    """In place of pages, the site gives one and the same, mostly one to log in on."""
 
 
 class ReleasePipeline:
@@ -52,9 +64,9 @@ class ReleasePipeline:
 
     def process_item(self, item: Any) -> Any:
         """Write the item: a dict, or any type that itemadapter knows."""
-        url = self._run.origins.pop(id(item), "")
+        answer = self._run.origins.pop(id(item), None)
         try:
-            self._run.accept(_plain(item), url)
+            self._run.accept(plain(item), response=answer)
         except FleetError:
             # Scrapy would crawl on, for hours, for nothing. The writer raises it again when it settles.
             self._run.halt()
@@ -66,6 +78,7 @@ class RunExtension:
 
     def __init__(self, crawler: RunCrawler) -> None:
         self._run = crawler.fleet_run
+        self._redirected: Counter[str] = Counter()
         for handler, signal in (
             (self.request_sent, signals.request_reached_downloader),
             (self.response_received, signals.response_received),
@@ -92,16 +105,17 @@ class RunExtension:
         """A callback raised: the page gave no record, or not all of them."""
         url = getattr(response, "url", "") or getattr(getattr(response, "request", None), "url", "")
         error = failure.value
+        answer = as_answer(response) if isinstance(response, Response) else None
         if isinstance(error, PageError):
-            self._run.fail_page("parse", error.url, error.reason, error.field)
+            self._run.fail_page("parse", error.url, error.reason, error.field, answer)
         else:
-            self._run.fail_page("parse", url, f"{type(error).__name__}: {error}")
+            self._run.fail_page("parse", url, f"{type(error).__name__}: {error}", response=answer)
 
     def item_failed(self, item: Any, response: Response | None, failure: Failure) -> None:
-        self._reject_item(item, response, f"{type(failure.value).__name__}: {failure.value}")
+        self._reject_item(item, response, f"{type(failure.value).__name__}: {failure.value}", "parse")
 
     def item_dropped(self, item: Any, response: Response | None, exception: Exception) -> None:
-        self._reject_item(item, response, f"dropped: {exception}")
+        self._reject_item(item, response, f"dropped: {exception}", "refused")
 
     def request_dropped(self, request: Request) -> None:
         """The scheduler knows the request already: no matter for a link, but for a redirect its page would vanish unseen."""
@@ -109,14 +123,24 @@ class RunExtension:
         if request.url in urls:
             _fail(request, IgnoreRequest("it is redirected in a circle"))
         elif urls:
-            _fail(request, AlreadyFetched(f"it is redirected to {request.url}, which is a page of this crawl already"))
+            _fail(request, self._redirected_to(request.url))
+
+    def _redirected_to(self, url: str) -> IgnoreRequest:
+        if url in self._redirected or len(self._redirected) < _TARGETS:
+            self._redirected[url] += 1
+        if self._redirected[url] > _ALIASES:
+            return WallError(
+                f"it is redirected to {url}, as are {_ALIASES} pages and more: a login wall, or an error page"
+            )
+        return AlreadyFetched(f"it is redirected to {url}, which is a page of this crawl already")
 
     def spider_closed(self, spider: Spider, reason: str) -> None:
         self._run.end_reason = reason
 
-    def _reject_item(self, item: Any, response: Response | None, reason: str) -> None:
-        url = self._run.origins.pop(id(item), "") or (response.url if response is not None else "")
-        self._run.writer.reject(reason, url=url, record=_plain(item))
+    def _reject_item(self, item: Any, response: Response | None, reason: str, kind: str) -> None:
+        answer = self._run.origins.pop(id(item), None) or (as_answer(response) if response is not None else None)
+        url = answer.url if answer else ""
+        self._run.writer.reject(reason, kind=kind, url=url, record=plain(item), response=answer)
 
 
 class FailureMiddleware(BaseSpiderMiddleware):
@@ -129,6 +153,7 @@ class FailureMiddleware(BaseSpiderMiddleware):
     def __init__(self, crawler: RunCrawler) -> None:
         super().__init__(crawler)
         self._run = crawler.fleet_run
+        self._last: tuple[Response, Answer] | None = None
 
     async def process_start(self, start: AsyncIterator[Any]) -> AsyncIterator[Any]:
         try:
@@ -149,27 +174,49 @@ class FailureMiddleware(BaseSpiderMiddleware):
             return theirs(failure) if theirs else None
 
         assert self.crawler.spider is not None
+        request.meta.pop(_START, None)  # code may hand on the meta of a response
+        if response is None:
+            request.meta[_START] = True
         return request.replace(callback=_guarded(request.callback or self.crawler.spider._parse), errback=count)
 
     async def process_spider_output_async(
         self, response: Response | None, result: AsyncIterator[Any], spider: Spider | None = None
     ) -> AsyncIterator[Any]:
+        gave = False
         with _no_exit():
             async for thing in super().process_spider_output_async(response, result):
+                gave = True
                 yield thing
+        if not gave and response is not None and response.meta.get(_START):
+            self._gave_nothing(response)
 
     def get_processed_item(self, item: Any, response: Response | None) -> Any:
         if response is not None:
-            self._run.origins[id(item)] = response.url
+            if self._last is None or self._last[0] is not response:  # a page may give a thousand items
+                self._last = (response, as_answer(response))
+            self._run.origins[id(item)] = self._last[1]
         return item
 
     def process_spider_input(self, response: Response) -> None:
-        """Each answer that comes to the source's code is a page."""
+        """Each answer that comes to the source's code is a page.
+
+        :raises WallError: it is one to log in on, in place of what was asked for.
+        """
+        asked = response.meta.get("redirect_urls", [response.url])[0]
+        if http.leads_to_login(asked, response.url):
+            raise WallError(f"it is redirected to a login page, {response.url}")
         self._run.tally.pages += 1
 
+    def _gave_nothing(self, response: Response) -> None:
+        """A start page from which nothing comes is no small loss, even where other start pages are as they should be."""
+        if not self._run.source.manifest.allow_empty:
+            what = "the crawl starts here, but the page gave neither a record nor a link: an error page, a login wall, or a changed site"
+            self._run.fail_page("parse", response.url, what, response=as_answer(response))
+
     def _failed(self, failure: Failure, request: Request, *, start: bool) -> None:
-        error = failure.value
+        error, answer = failure.value, None
         if isinstance(error, HttpError):
+            answer = as_answer(error.response)
             kind, message = status_class(error.response.status), f"HTTP {error.response.status}"
         else:
             assert error is not None
@@ -177,7 +224,7 @@ class FailureMiddleware(BaseSpiderMiddleware):
             self._run.tally.pages += 1
         if start:
             self._run.tally.failed_starts.append(request.url)
-        self._run.fail_page(kind, request.url, message)
+        self._run.fail_page(kind, request.url, message, response=answer)
 
 
 class CountingOffsiteMiddleware(OffsiteMiddleware):
@@ -237,6 +284,16 @@ class BaseUrlDownloadHandler(HTTP11DownloadHandler):
         return response.replace(url=request.url)
 
 
+def as_answer(response: Response) -> Answer:
+    """The response as the rejects keep it, with what parses it."""
+    content_type = (response.headers.get("Content-Type") or b"").decode("latin-1")
+    request = response.request
+    # A function that is no method of the spider has a name that leads to nothing; who replays it says so.
+    callback = getattr(request.callback, "__name__", "") if request and request.callback else "parse"
+    kwargs = request.cb_kwargs if request else {}
+    return Answer(response.url, response.status, content_type, response.body, callback, kwargs)
+
+
 def _fail(request: Request, error: IgnoreRequest) -> None:
     if request.errback:  # what FailureMiddleware gave it; robots.txt has none
         request.errback(Failure(error))
@@ -263,5 +320,6 @@ def _no_exit() -> Iterator[None]:
         raise RuntimeError(f"the source's code called sys.exit({error.code!r})") from error
 
 
-def _plain(item: Any) -> Any:
+def plain(item: Any) -> Any:
+    """The item as a dict, if it is of a type that itemadapter knows; else as it is."""
     return ItemAdapter(item).asdict() if ItemAdapter.is_item(item) else item

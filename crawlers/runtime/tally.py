@@ -22,6 +22,8 @@ ADVICE = {
     "offsite": "the link leads to a host that the spider does not allow",
     "parse": "the page is not what the source's code expects: record a case and correct the code",
     "schema": "the record breaks a rule of the release: see rejects.ndjson",
+    "duplicate": "two records have one _id: see whether both are needed, and make it of what tells them apart",
+    "refused": "the source's own code turns the record down: see whether its rule is right",
     "too_large": "the answer is larger than we take",
 }
 # Links that lead elsewhere are counted, but they are no failure of the crawl.

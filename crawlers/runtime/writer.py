@@ -20,8 +20,10 @@ from crawlers.runtime.coverage import Coverage
 from crawlers.runtime.errors import FleetError, LockedError, ReleaseError
 from crawlers.runtime.lock import LOCK, source_lock
 from crawlers.runtime.manifest import Manifest
-from crawlers.runtime.ndjson import UnwritableError, encode, encode_reject
+from crawlers.runtime.ndjson import UnwritableError, encode
 from crawlers.runtime.publishing import place, remove_held
+from crawlers.runtime.reject_files import keep_unpublished, remove_unpublished
+from crawlers.runtime.rejects import Answer, RejectLines
 from crawlers.runtime.release import Counts, Description, ErrorCount
 from crawlers.runtime.sorted_lines import SortedLines
 from crawlers.runtime.temporary import create_temporary, remove_abandoned, temporary_path
@@ -29,14 +31,16 @@ from crawlers.runtime.temporary import create_temporary, remove_abandoned, tempo
 logger = logging.getLogger(__name__)
 
 _WRITE_BYTES = 1 << 20
+# In place of the page that a record came from.
+_REPLAYED = "\0replayed"
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class ReleaseWriter:
     """Writes one release of a source, record by record, and publishes it whole or not at all.
 
-    As a context manager it holds the source's lock. Leaving the block without ``publish`` or ``hold`` leaves nothing behind: no
-    temporary file, and the release published before is untouched. Memory stays flat whatever the number of records; they are
+    As a context manager it holds the source's lock. Leaving the block without ``publish`` or ``hold`` leaves nothing behind but
+    the rejects (see ``rejects``): no temporary file, and the release published before is untouched. Memory stays flat whatever the number of records; they are
     published in the order of their ``_id``, so that the same records give the same bytes, whatever the order they came in.
 
     ::
@@ -63,6 +67,7 @@ class ReleaseWriter:
         self._code_version = code_version
         self._lock = source_lock(self.folder)
         self._files: dict[str, IO[bytes]] = {}
+        self._rejects = RejectLines(self._write_reject)
         self._lines: SortedLines | None = None
         self._coverage = Coverage()
         self._digest = hashlib.sha256()
@@ -101,32 +106,64 @@ class ReleaseWriter:
     ) -> None:
         self._leave()
 
-    def write(self, record: Any, url: str = "") -> None:
+    def write(self, record: Any, url: str = "", response: Answer | None = None) -> None:
         """Add a record. One that can't be in a release goes to the rejects with the reason; either way it is counted.
 
-        :param url: the page that the record came from, for the rejects.
+        :param url: the page that the record came from, for the rejects; ``response``: the answer, which has a URL of its own.
         """
         self.counts.items += 1
         try:
             line = encode(record)
         except UnwritableError as error:
-            self._reject_item(str(error), error.field, url, record)
+            self._reject_item(str(error), "schema", field=error.field, url=url, record=record, response=response)
             return
         assert self._lines is not None, "write() works inside the with block, before settle()"
         self._coverage.add(record)
         with self._disk():
-            self._lines.add(record["_id"], line, url)
+            self._lines.add(record["_id"], line, response.note if response else url)
 
-    def reject(self, reason: str, *, field: str = "", url: str = "", record: Any = None) -> None:
-        """Keep what did not make it into the release: a page that gave no record (``record`` None), or a record, whole."""
+    def write_replayed(self, record: dict[str, Any]) -> None:
+        """Add a record of an earlier run's rejects that passed when it was replayed. It gives way to one of this run's own.
+
+        :raises UnwritableError: it can't be in a release.
+        """
+        line = encode(record)
+        assert self._lines is not None, "write_replayed() works inside the with block, before settle()"
+        self._coverage.add(record)
+        with self._disk():
+            self._lines.add(record["_id"], line, _REPLAYED)
+
+    def reject(
+        self,
+        reason: str,
+        *,
+        kind: str = "",
+        field: str = "",
+        url: str = "",
+        record: Any = None,
+        response: Answer | None = None,
+    ) -> None:
+        """Keep what did not make it into the release: a page that gave no record (``record`` None), or a record, whole.
+
+        :param kind: the error class, a key of ``tally.ADVICE``. Default: the first word of the reason, if that is one.
+        :param response: the answer that it came from.
+        """
         if record is not None:
             self.counts.items += 1
-            self._reject_item(reason, field, url, record)
+            self._reject_item(reason, kind, field=field, url=url, record=record, response=response)
         else:
-            self._write_reject({"reason": reason, "field": field, "url": url, "record": None})
+            self._rejects.add(reason, kind=kind, field=field, url=url, response=response)
+
+    def check(self) -> None:
+        """:raises FleetError: the disk failed."""
+        with self._disk():
+            pass
 
     def settle(self) -> Counts:
-        """Write the data file. No record can be added after it, and the counts are final: ``items`` = ``records`` + ``rejected_items``."""
+        """Write the data file. No record can be added after it, and the counts are final: ``items`` = ``records`` + ``rejected_items``.
+
+        The data file holds ``records`` + ``replayed`` lines.
+        """
         with self._disk():
             if self._lines is not None:
                 self._write_lines(self._lines)
@@ -140,7 +177,7 @@ class ReleaseWriter:
         return Description(
             source=self.manifest.name,
             release=self.release,
-            records=self.counts.records,
+            records=self.counts.records + self.counts.replayed,
             bytes=self._bytes,
             sha256=self._digest.hexdigest(),
             sorted=True,
@@ -166,6 +203,7 @@ class ReleaseWriter:
         with self._disk():
             self._place(description, self.folder)
             remove_held(self.folder)
+            remove_unpublished(self.folder)
         return description
 
     def hold(self, description: Description) -> None:
@@ -220,15 +258,19 @@ class ReleaseWriter:
         last: str | None = None
         parts: list[bytes] = []
         size = 0
-        for identifier, line, url in lines:
+        for identifier, line, note in lines:
             if identifier == last:
                 record = msgspec.json.decode(line)
                 self._coverage.take_back(record)
-                self.counts.duplicates += 1
-                self._reject_item(f"_id {identifier!r} is in this release already", "_id", url, record)
+                if note != _REPLAYED:
+                    self.counts.duplicates += 1
+                    self._reject_duplicate(record, note)
                 continue
             last = identifier
-            self.counts.records += 1
+            if note == _REPLAYED:
+                self.counts.replayed += 1
+            else:
+                self.counts.records += 1
             parts.append(line)
             size += len(line)
             if size >= _WRITE_BYTES:
@@ -242,13 +284,21 @@ class ReleaseWriter:
         self._digest.update(content)
         self._bytes += len(content)
 
-    def _reject_item(self, reason: str, field: str, url: str, record: Any) -> None:
-        self.counts.rejected_items += 1
-        self._write_reject({"reason": reason, "field": field, "url": url, "record": record})
+    def _reject_duplicate(self, record: dict[str, Any], note: str) -> None:
+        response = msgspec.json.decode(note) if note.startswith("{") else None
+        url = response["url"] if response else note
+        reason = f"_id {record['_id']!r} is in this release already"
+        self._reject_item(reason, "duplicate", field="_id", url=url, record=record, response=response)
 
-    def _write_reject(self, reject: dict[str, Any]) -> None:
+    def _reject_item(
+        self, reason: str, kind: str, *, field: str, url: str, record: Any, response: Answer | dict[str, Any] | None
+    ) -> None:
+        self.counts.rejected_items += 1
+        self._rejects.add(reason, kind=kind, field=field, url=url, record=record, response=response)
+
+    def _write_reject(self, line: bytes) -> None:
         with self._disk():
-            _write_all(self._files[protocol.REJECTS], encode_reject(reject))
+            _write_all(self._files[protocol.REJECTS], line)
         self.counts.rejects += 1
 
     @contextmanager
@@ -273,6 +323,9 @@ class ReleaseWriter:
             for name, file in self._files.items():
                 stack.callback(file.close)
                 stack.callback(temporary_path(self.folder, name).unlink, missing_ok=True)
+            rejects = temporary_path(self.folder, protocol.REJECTS)
+            if self.counts.rejects and rejects.exists():  # neither published nor held
+                stack.callback(keep_unpublished, rejects, self.folder, self.release)
             self._files, self._lines = {}, None
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from crawlers.runtime.api import ApiClient
-from crawlers.runtime.errors import PageError
 from crawlers.runtime.fields import filled
 
 DATASETS = "https://datadryad.org/api/v2/datasets"
@@ -26,10 +25,9 @@ def parse(api: ApiClient) -> Iterator[dict]:
             with api.page(f"{DATASETS}/{dataset.get('identifier')}"):
                 yield record(dataset)
         seen += len(datasets)
-        if seen >= answer["total"]:
+        if not datasets or seen >= answer["total"]:
+            api.expect(answer["total"], seen, "datasets")
             return
-        if not datasets:
-            raise PageError(DATASETS, f"page {page} is empty after {seen} datasets, but the total is {answer['total']}")
 
 
 def record(dataset: dict[str, Any]) -> dict[str, Any]:

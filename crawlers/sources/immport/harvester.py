@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from crawlers.runtime.api import ApiClient
-from crawlers.runtime.errors import PageError
 from crawlers.runtime.fields import filled, listed
 
 SEARCH = "https://www.immport.org/shared/data/query/api/search/study"
@@ -38,9 +37,7 @@ def study_ids(api: ApiClient) -> Iterator[str]:
         if whole:
             return
         if short:
-            raise PageError(
-                SEARCH, f"{seen} studies were listed, but the total is {total}: a page came short", "hits.hits"
-            )
+            api.expect(total, seen, "studies")
 
 
 def record(identifier: str, metadata: dict[str, Any], design: dict[str, Any]) -> dict[str, Any]:
