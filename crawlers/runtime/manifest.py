@@ -47,6 +47,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``coverage_budget``: points (0 to 100) by which the coverage of a required field may fall against the last release.
     ``allow_empty``: whether a crawl without a record is a release.
     ``obey_robots``: whether robots.txt is followed; a source that says false says why in its description.
+    ``profile``: what the records are held against (``docs/records.md``); that one misses it is counted and rejects nothing.
+    ``require``: fields without which a record is rejected.
     """
 
     name: Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
@@ -67,6 +69,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     coverage_budget: Annotated[float, msgspec.Meta(ge=0, le=100)] = 10.0
     allow_empty: bool = False
     obey_robots: bool = True
+    profile: Literal["nde", "google", "datacite", "none"] = "nde"
+    require: tuple[_Text, ...] = ()
 
 
 @dataclass(frozen=True)

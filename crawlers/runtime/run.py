@@ -8,6 +8,8 @@ from crawlers.runtime.http import PATIENCE, Patience
 from crawlers.runtime.manifest import Source
 from crawlers.runtime.progress import Progress
 from crawlers.runtime.record import complete
+from crawlers.runtime.schema.models import Record
+from crawlers.runtime.schema.validation import Validator
 from crawlers.runtime.signals import Stop
 from crawlers.runtime.tally import Tally
 from crawlers.runtime.writer import ReleaseWriter
@@ -38,12 +40,24 @@ class Run:
     end_reason: str = ""
     limited: bool = False
 
+    def __post_init__(self) -> None:
+        manifest = self.source.manifest
+        self.validator = Validator([manifest.profile], manifest.require)
+
     def accept(self, record: Any, url: str = "") -> None:
-        """Take a record that the source's code made."""
+        """Take a record that the source's code made: a model's, or a dict."""
+        if isinstance(record, Record):
+            record.source, record.seen = self.source.name, self.writer.started
+            url, record = url or record.source_url, record.to_dict()
+        refusal = None
         if isinstance(record, dict):
             record = complete(record, self.source.manifest)
-        self.writer.write(record, url)
-        if self.on_record and isinstance(record, dict):
+            refusal = self.validator.check(record)
+        if refusal:
+            self.writer.reject(refusal.reason, field=refusal.field, url=url, record=record)
+        else:
+            self.writer.write(record, url)
+        if self.on_record and isinstance(record, dict) and not refusal:
             self.on_record(record)
         self.progress.tick()
 

@@ -28,6 +28,7 @@ from crawlers.runtime import http
 from crawlers.runtime.errors import FleetError, PageError
 from crawlers.runtime.failures import failure_class, status_class
 from crawlers.runtime.run import Run
+from crawlers.runtime.schema.models import as_dict
 
 
 class RunCrawler(Crawler):
@@ -51,7 +52,7 @@ class ReleasePipeline:
         return cls(crawler)
 
     def process_item(self, item: Any) -> Any:
-        """Write the item: a dict, or any type that itemadapter knows."""
+        """Write the item: a model's record, a dict, or any type that itemadapter knows."""
         url = self._run.origins.pop(id(item), "")
         try:
             self._run.accept(_plain(item), url)
@@ -116,7 +117,7 @@ class RunExtension:
 
     def _reject_item(self, item: Any, response: Response | None, reason: str) -> None:
         url = self._run.origins.pop(id(item), "") or (response.url if response is not None else "")
-        self._run.writer.reject(reason, url=url, record=_plain(item))
+        self._run.writer.reject(reason, url=url, record=as_dict(_plain(item)))
 
 
 class FailureMiddleware(BaseSpiderMiddleware):
