@@ -28,7 +28,7 @@ from crawlers.runtime import http
 from crawlers.runtime.errors import FleetError, PageError
 from crawlers.runtime.failures import failure_class, status_class
 from crawlers.runtime.run import Run
-from crawlers.runtime.schema.models import as_dict
+from crawlers.runtime.schema.record import as_dict
 
 
 class RunCrawler(Crawler):
