@@ -23,6 +23,7 @@ NAME_PATTERN = r"^[a-z][a-z0-9_]{1,39}$"
 # It travels in a header: printable ASCII.
 CONTACT_PATTERN = r"^[ -~]+\Z"
 KINDS = ("scrapy", "jsonld", "api")
+PROFILES = ("nde", "google", "datacite", "none")
 _CRON_FIELD = r"(\*|\d+|[A-Za-z]{3})([-/,](\*|\d+|[A-Za-z]{3}))*"
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
@@ -58,6 +59,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``allow_empty``: whether a crawl without a record is a release.
     ``obey_robots``: whether robots.txt is followed; a source that says false says why in its description.
     ``archive``: how long the hub keeps releases.
+    ``profile``: what the records are held against (``docs/records.md``); that one misses it is counted and rejects nothing.
+    ``require``: fields without which a record is rejected.
     """
 
     name: Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
@@ -79,6 +82,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     allow_empty: bool = False
     obey_robots: bool = True
     archive: Retention = Retention()
+    profile: Literal["nde", "google", "datacite", "none"] = "nde"
+    require: tuple[_Text, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -185,9 +190,9 @@ def _convert(table: dict, path: Path, text: str) -> Manifest:
         found = re.search(r"at `\$\.(\w+)", str(error))
         key = found[1] if found else ""
         got = f", got {table[key]!r}" if key in table else ""
-        choice = nearest(str(table.get(key)), KINDS) if key == "kind" else ""
-        kinds = f". Kinds: {', '.join(KINDS)}.{choice}" if key == "kind" else ""
-        raise ManifestError(path, _line_of(text, key), f"{error}{got}{kinds}") from error
+        choices = {"kind": KINDS, "profile": PROFILES}.get(key, ())
+        known = f". {key.title()}s: {', '.join(choices)}.{nearest(str(table.get(key)), choices)}" if choices else ""
+        raise ManifestError(path, _line_of(text, key), f"{error}{got}{known}") from error
 
 
 def check_schedule(schedule: str) -> None:
