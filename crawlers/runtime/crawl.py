@@ -27,10 +27,6 @@ from crawlers.runtime.writer import ReleaseWriter
 
 logger = logging.getLogger(__name__)
 
-# Whose coverage must not fall from release to release. The properties that metadata portals ask for first, see
-# https://developers.google.com/search/docs/appearance/structured-data/dataset
-REQUIRED = ("name", "description", "url")
-
 
 def crawl(
     source: Source,
@@ -78,7 +74,7 @@ def _end(run: Run, entry: RunEntry, shared_dir: Path) -> Description:
     description = writer.describe(run.tally.errors)
     description.validation = run.validator.summary()
     last = _read_published(writer.folder)
-    description.reasons = judge(manifest, run.tally, description, last, REQUIRED)
+    description.reasons = judge(manifest, run.tally, description, last)
     entry.describe(description)
     with run.stop.too_late():
         if description.reasons:

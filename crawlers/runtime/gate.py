@@ -1,15 +1,16 @@
 """The publish gate: whether what a crawl made is good enough to be published without a person's word."""
 
-from collections.abc import Iterable
-
 from crawlers.runtime.coverage import changes
 from crawlers.runtime.errors import EmptyError, FleetError, PartialError
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.release import Counts, Description
+from crawlers.runtime.schema.profiles import PROFILES
 from crawlers.runtime.tally import Tally
 
 # How many examples a reason names.
 _NAMED = 5
+# Without these a record is of little use to anybody.
+_BASIC = ("name", "description", "url")
 
 
 def require_whole(manifest: Manifest, tally: Tally, counts: Counts, *, limited: bool = False) -> None:
@@ -37,13 +38,10 @@ def require_whole(manifest: Manifest, tally: Tally, counts: Counts, *, limited: 
         )
 
 
-def judge(
-    manifest: Manifest, tally: Tally, new: Description, last: Description | None, required: Iterable[str]
-) -> list[str]:
+def judge(manifest: Manifest, tally: Tally, new: Description, last: Description | None) -> list[str]:
     """Why the release ``new`` is to be held, in words; empty where it may be published.
 
     :param last: what is published now; None where nothing is, or a foreign crawler doesn't describe it.
-    :param required: the fields whose coverage must not fall.
     """
     counts = new.counts
     reasons = [
@@ -58,7 +56,7 @@ def judge(
                 f"{new.records} records, {missing} fewer than the {last.records} of {last.release}; shrink_budget allows "
                 f"{manifest.shrink_budget:.2%}"
             )
-        reasons.append(_lost_coverage(manifest, new, last, required))
+        reasons.append(_lost_coverage(manifest, new, last))
     return [reason for reason in reasons if reason]
 
 
@@ -66,11 +64,23 @@ def _over(bad: int, of: int, what: str, setting: str, budget: float) -> str:
     return f"{bad} of {of} {what}; {setting} allows {budget:.2%}" if bad > budget * of else ""
 
 
-def _lost_coverage(manifest: Manifest, new: Description, last: Description, required: Iterable[str]) -> str:
+def required_fields(manifest: Manifest) -> set[str]:
+    """The fields whose coverage must not fall: what the manifest requires, what its profile requires of any class, and the basic ones."""
+    fields = {*_BASIC, *manifest.require}
+    profile = PROFILES.get(manifest.profile)
+    if profile:
+        demands = [*profile.classes.values(), *([profile.others] if profile.others else [])]
+        fields.update(*(ours for demand in demands for ours in demand.required.values()))
+    return fields
+
+
+def _lost_coverage(manifest: Manifest, new: Description, last: Description) -> str:
     # A release from before coverage was noted can't be compared with.
     points = changes(new.coverage, last.coverage) if last.coverage and new.records else {}
     lost = sorted(
-        (points.get(name, 0.0), name) for name in required if -points.get(name, 0.0) > manifest.coverage_budget
+        (points.get(name, 0.0), name)
+        for name in required_fields(manifest)
+        if -points.get(name, 0.0) > manifest.coverage_budget
     )
     if not lost:
         return ""

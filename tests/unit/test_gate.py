@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from crawlers.runtime.errors import EmptyError, FleetError, PartialError
-from crawlers.runtime.gate import judge, require_whole
+from crawlers.runtime.gate import judge, require_whole, required_fields
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.release import Counts, Description
 from crawlers.runtime.tally import Tally
@@ -42,27 +42,27 @@ def test_the_error_budget_is_a_share_of_the_pages(
     manifest: Manifest, pages: int, failed: int, budget: float, good: bool
 ) -> None:
     tally = Tally(pages=pages, failed_pages=failed)
-    reasons = judge(changed(manifest, error_budget=budget), tally, described(), None, ())
+    reasons = judge(changed(manifest, error_budget=budget), tally, described(), None)
     assert reasons == ([] if good else [f"{failed} of {pages} pages failed; error_budget allows {budget:.2%}"])
 
 
 @pytest.mark.parametrize(("rejected", "good"), [(0, True), (5, True), (6, False), (100, False)])
 def test_the_reject_budget_is_a_share_of_the_records(manifest: Manifest, rejected: int, good: bool) -> None:
     new = described(100 - rejected, items=100, rejected_items=rejected)
-    reasons = judge(manifest, Tally(pages=1), new, None, ())
+    reasons = judge(manifest, Tally(pages=1), new, None)
     assert reasons == ([] if good else [f"{rejected} of 100 records were rejected; reject_budget allows 5.00%"])
 
 
 @pytest.mark.parametrize(("duplicates", "good"), [(2, True), (3, False)])
 def test_duplicates_have_a_budget_of_their_own(manifest: Manifest, duplicates: int, good: bool) -> None:
     new = described(100 - duplicates, items=100, rejected_items=duplicates, duplicates=duplicates)
-    reasons = judge(changed(manifest, duplicate_budget=0.02), Tally(pages=1), new, None, ())
+    reasons = judge(changed(manifest, duplicate_budget=0.02), Tally(pages=1), new, None)
     assert reasons == ([] if good else ["3 of 100 records are duplicates; duplicate_budget allows 2.00%"])
 
 
 @pytest.mark.parametrize(("records", "good"), [(1000, True), (2000, True), (900, True), (899, False), (11, False)])
 def test_a_source_that_shrank_is_held(manifest: Manifest, records: int, good: bool) -> None:
-    reasons = judge(manifest, Tally(pages=1), described(records), described(1000), ())
+    reasons = judge(manifest, Tally(pages=1), described(records), described(1000))
     expected = (
         f"{records} records, {1000 - records} fewer than the 1000 of 2026-11-22T00:00:00Z; shrink_budget allows 10.00%"
     )
@@ -70,7 +70,7 @@ def test_a_source_that_shrank_is_held(manifest: Manifest, records: int, good: bo
 
 
 def test_a_source_that_may_shrink_as_it_likes_is_not_held_for_it(manifest: Manifest) -> None:
-    assert judge(changed(manifest, shrink_budget=1.0), Tally(pages=1), described(1), described(1000), ()) == []
+    assert judge(changed(manifest, shrink_budget=1.0), Tally(pages=1), described(1), described(1000)) == []
 
 
 def test_a_required_field_that_fewer_records_have_holds_the_release_and_another_field_does_not(
@@ -79,14 +79,20 @@ def test_a_required_field_that_fewer_records_have_holds_the_release_and_another_
     last, new = described(), described()
     last.coverage = {"name": 1.0, "description": 0.95, "url": 1.0, "keywords": 1.0}
     new.coverage = {"name": 1.0, "description": 0.85, "keywords": 0.1}
-    required = ("name", "description", "url", "never")
-    reasons = judge(manifest, Tally(pages=1), new, last, required)
+    manifest = changed(manifest, profile="none")
+    reasons = judge(manifest, Tally(pages=1), new, last)
     assert reasons == ["fewer records have url from 100% to 0%; coverage_budget allows 10 points less"]
-    reasons = judge(changed(manifest, coverage_budget=9.5), Tally(pages=1), new, last, required)
+    reasons = judge(changed(manifest, coverage_budget=9.5), Tally(pages=1), new, last)
     assert reasons == [
         "fewer records have url from 100% to 0%, description from 95% to 85%; coverage_budget allows 9.5 points less"
     ]
-    assert judge(manifest, Tally(pages=1), new, described(), required) == []  # the last one noted no coverage
+    assert judge(manifest, Tally(pages=1), new, described()) == []  # the last one noted no coverage
+
+
+def test_the_fields_of_the_profile_and_those_that_the_manifest_requires_must_not_be_lost(manifest: Manifest) -> None:
+    assert required_fields(changed(manifest, profile="none", require=("doi",))) == {"name", "description", "url", "doi"}
+    assert {"funding", "measurementTechnique", "distribution"} <= required_fields(changed(manifest, profile="nde"))
+    assert "datePublished" in required_fields(changed(manifest, profile="datacite"))
 
 
 def test_a_crawl_without_a_record_is_no_release_unless_the_manifest_allows_it(manifest: Manifest) -> None:
