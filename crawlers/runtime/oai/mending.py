@@ -8,7 +8,9 @@ ATTRIBUTE = re.compile(r"([\w:.-]+)\s*=\s*[\"']([^\"']*)[\"']")
 _DECLARATION = re.compile(rb"^<\?xml[^>]{0,200}\?>")
 _ENCODING = re.compile(rb"encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
 _DOCTYPE = re.compile(rb"<!DOCTYPE[^\[>]{0,1000}(?:\[.{0,65536}?\]\s*)?>", re.DOTALL | re.IGNORECASE)
-_HTML = re.compile(rb"^\s*(?:<\?xml[^>]*\?>|<!--.*?-->|\s)*(?:<!DOCTYPE\s+html|<html\b|<head\b|<body\b)", re.IGNORECASE | re.DOTALL)
+_HTML = re.compile(
+    rb"^\s*(?:<\?xml[^>]*\?>|<!--.*?-->|\s)*(?:<!DOCTYPE\s+html|<html\b|<head\b|<body\b)", re.IGNORECASE | re.DOTALL
+)
 _TITLE = re.compile(rb"<title[^>]*>([^<]{0,200})", re.IGNORECASE)
 # What XML 1.0, section 2.2, has no place for.
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -120,7 +122,9 @@ def _sub_counting(pattern: re.Pattern[str], change: "type[str] | object", text: 
 
 def _legal_reference(found: re.Match[str]) -> str:
     number = int(found[1][1:], 16) if found[1].startswith("x") else int(found[1])
-    legal = number in (9, 10, 13) or 0x20 <= number <= 0xD7FF or 0xE000 <= number <= 0xFFFD or 0x10000 <= number <= 0x10FFFF
+    legal = (
+        number in (9, 10, 13) or 0x20 <= number <= 0xD7FF or 0xE000 <= number <= 0xFFFD or 0x10000 <= number <= 0x10FFFF
+    )
     return found[0] if legal else ""
 
 
