@@ -185,7 +185,7 @@ def _has_content(metadata: Any) -> bool:
 
 
 def _parse(body: bytes, *, recover: bool = False) -> Any:
-    return etree.fromstring(body, etree.XMLParser(recover=recover, **_STRICT))  # type: ignore[arg-type]
+    return etree.fromstring(body, etree.XMLParser(recover=recover, **_STRICT))
 
 
 def _without_doctype(body: bytes, repairs: list[str]) -> bytes:

@@ -4,6 +4,7 @@
 - ``0001-<from>-<until>.done.gz``: a window whose records are all in it; ``….empty.gz``: one in which there are none.
 - ``0001-<from>-<until>.gap.json``: what a window lacks. Beside a ``.done.gz`` of the same range it lacks the records that it names;
   without one, all of it is missing.
+- ``0001-<from>-<until>.mend.gz``: records that were missing, and came later.
 
 Each is renamed into place when it is whole: there is no other record of progress, so none that could contradict it. A window that
 has no file is open. The number in front counts the harvests; a later one asks again for what may have changed.
@@ -21,12 +22,12 @@ import msgspec
 
 from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.oai.dates import DAY, parse_date, write_date
-from crawlers.runtime.oai.windows import GAP, Window, WindowWriter
+from crawlers.runtime.oai.windows import GAP, MEND, Window, WindowWriter
 from crawlers.runtime.temporary import create_temporary, remove_abandoned, temporary_path
 
 PLAN = "plan.json"
 LEDGER = "oai"
-_NAME = re.compile(r"(\d{4,})-(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)\.(done|empty|gap)\.(gz|json)")
+_NAME = re.compile(r"(\d{4,})-(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)\.(done|empty|mend|gap)\.(gz|json)")
 Range = tuple[int, int]
 
 
@@ -35,6 +36,8 @@ class Plan(msgspec.Struct, kw_only=True, frozen=True):
 
     ``url``, ``prefix``, ``set``: what is harvested, the same for all of a ledger's life. ``run``: counts the harvests from 1.
     ``ranges``: of dates, in seconds since 1970, oldest first. ``granularity``: seconds, 1 or those of a day.
+    ``now``: the server's clock when the plan was made; what it dates later is not in it for certain.
+    ``asked_from``, ``asked_until``: the range that a person asked for, as written; empty: all there is.
     ``open_start``, ``open_end``: whether the first range is asked for without ``from``, and the last without ``until``: what is
     dated before the server's earliest date, or after its clock, is then in it as well.
     """
@@ -44,7 +47,10 @@ class Plan(msgspec.Struct, kw_only=True, frozen=True):
     set: str = ""
     run: int = 1
     ranges: tuple[Range, ...] = ()
+    now: int = 0
     granularity: int = DAY
+    asked_from: str = ""
+    asked_until: str = ""
     open_start: bool = False
     open_end: bool = False
 
@@ -139,29 +145,34 @@ class Ledger:
 
     def open_ranges(self, plan: Plan) -> list[Range]:
         """What of the plan has no file yet, oldest first."""
-        covered = sorted((window.start, window.until) for window in self._files() if window.run == plan.run)
+        covered = sorted(
+            (window.start, window.until) for window in self._files() if window.run == plan.run and window.state != MEND
+        )
         return [left for wanted in plan.ranges for left in subtract(wanted, covered)]
 
     @contextmanager
     def writing(self, run: int, start: int, until: int) -> Iterator[WindowWriter]:
-        """Write the file of a window. It gets its name, with ``writer.state`` in it, when the block ends well; else there is none."""
+        """Write the file of a window. It gets its name, by the writer's ``state`` and ``until``, when the block ends well;
+        without a state there is none."""
         name = window_name(run, start, until)
         temporary = temporary_path(self.folder, name)
         with create_temporary(self.folder, name) as file:
             try:
-                writer = WindowWriter(file)
+                writer = WindowWriter(file, temporary, until)
                 yield writer
                 writer.finish()
+                if not writer.state:
+                    return
                 os.fsync(file.fileno())
-                temporary.replace(self.folder / f"{name}.{writer.state}.gz")
+                temporary.replace(self.folder / f"{window_name(run, start, writer.until)}.{writer.state}.gz")
                 self._sync()
             finally:
                 temporary.unlink(missing_ok=True)
 
     def note_gap(self, run: int, start: int, until: int, note: GapNote) -> None:
         """Note what a window lacks. It has to be there before the window's own file is."""
-        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        note.first, note.last = note.first or now, now
+        note.last = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        note.first = note.first or note.last
         self._write_json(f"{window_name(run, start, until)}.{GAP}.json", note)
 
     def close_gap(self, gap: Gap) -> None:

@@ -1,6 +1,7 @@
 """Mends XML that servers send although it is none: on bytes and text, before a parser sees it."""
 
 import html
+import itertools
 import re
 
 TOKEN = re.compile(rb"<(?:[\w.-]+:)?resumptionToken\b([^>]*?)(?<!/)>([^<]*)<")
@@ -81,7 +82,7 @@ def cut_records(body: bytes) -> tuple[bytes, list[bytes], bytes] | None:
     if not ends:
         return None
     bounds = [*starts, ends[0]]
-    pieces = [body[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    pieces = [body[start:end] for start, end in itertools.pairwise(bounds)]
     return body[: starts[0]], pieces, body[ends[0] :]
 
 

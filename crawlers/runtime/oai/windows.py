@@ -20,6 +20,7 @@ from crawlers.runtime.oai.answer import AnswerError, OaiRecord, read_answer
 DONE = "done"
 EMPTY = "empty"
 GAP = "gap"
+MEND = "mend"
 # Level 1: a third more bytes than level 6, at a fifth of its time.
 _COMPRESSION = 1
 _LINE_MAX_BYTES = 1 << 20
@@ -37,7 +38,7 @@ class Frame(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A window that came to an end. ``start`` and ``until``: seconds since 1970, both within it; ``state``: done, empty or gap.
+    """A window that came to an end. ``start`` and ``until``: seconds since 1970, both within it; ``state``: done, empty, gap or mend.
 
     ``run``: which of the harvests in this ledger wrote it, counted from 1.
     """
@@ -54,26 +55,39 @@ class WindowFileError(FleetError):
 
 
 class WindowWriter:
-    """Writes frames to ``file``, which stays open. ``state``: what the window will be; whoever adds a record makes it done."""
+    """Writes frames to ``file``, which lies at ``path`` and stays open.
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._buffer = io.BufferedWriter(file, 1 << 18)  # type: ignore[arg-type]
-        self._gzip = gzip.GzipFile("", "wb", _COMPRESSION, self._buffer, mtime=0)
-        self.frames = 0
+    ``state`` and ``until``: what the window is going to be, and where it ends; whoever adds to it says so.
+    """
+
+    def __init__(self, file: IO[bytes], path: Path, until: int) -> None:
+        self.until = until
         self.state = EMPTY
+        self._path = path
+        self._buffer = io.BufferedWriter(file, 1 << 18)
+        self._gzip = self._member()
 
     def add(self, frame: Frame, body: bytes) -> None:
         """Add an answer."""
         self._gzip.write(msgspec.json.encode(frame) + b"\n")
         self._gzip.write(body)
         self._gzip.write(b"\n")
-        self.frames += 1
+
+    def identifiers(self) -> set[str]:
+        """Those of the records written so far."""
+        self._gzip.close()
+        self._buffer.flush()
+        self._gzip = self._member()  # gzip files may follow one another in one
+        return {record.identifier for record in read_window(self._path)}
 
     def finish(self) -> None:
         """Write what is buffered."""
         self._gzip.close()
         self._buffer.flush()
         self._buffer.detach()
+
+    def _member(self) -> gzip.GzipFile:
+        return gzip.GzipFile("", "wb", _COMPRESSION, self._buffer, mtime=0)
 
 
 def read_frames(path: Path) -> Iterator[tuple[Frame, bytes]]:
