@@ -18,6 +18,8 @@ COMMANDS = {
     "discard": "fleet.held:discard",
     "history": "fleet.history:history",
     "drift": "fleet.drift:drift",
+    "harvest": "fleet.harvest:harvest",
+    "gaps": "fleet.gaps:gaps",
     "test": "fleet.cases:test",
     "record": "fleet.cases:record",
     "new-source": "fleet.new_source:new_source",

@@ -22,7 +22,7 @@ MANIFEST = "source.toml"
 NAME_PATTERN = r"^[a-z][a-z0-9_]{1,39}$"
 # It travels in a header: printable ASCII.
 CONTACT_PATTERN = r"^[ -~]+\Z"
-KINDS = ("scrapy", "jsonld", "api")
+KINDS = ("scrapy", "jsonld", "api", "oai-pmh")
 _CRON_FIELD = r"(\*|\d+|[A-Za-z]{3})([-/,](\*|\d+|[A-Za-z]{3}))*"
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
@@ -50,7 +50,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     name: Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
-    kind: Literal["scrapy", "jsonld", "api"]
+    kind: Literal["scrapy", "jsonld", "api", "oai-pmh"]
     title: _Text
     description: _Text
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+")]

@@ -76,7 +76,8 @@ class Endpoint:
     """Asks one server. Threads may share it.
 
     ``steps`` counts what had to be done beyond asking, by name; see docs/oai-pmh.md. What was learned of the server on the way:
-    ``proved``: it gave an answer to such a request as this harvest's; ``identifies``: it knows the verb Identify; ``ignores_dates``: it gives all records whatever the dates; ``sizes_lie``: lists are shorter than their completeListSize.
+    ``proved``: it gave an answer to such a request as this harvest's; ``identifies``: it knows the verb Identify; ``ignores_dates``: it gives all records whatever the dates; ``sizes_lie``: lists are shorter than their completeListSize;
+    ``cursors_lie``: a cursor is not where a list stands; ``tokens_skip``: records are left out from page to page.
 
     :param post: send requests by POST, for servers that cut long URLs.
     """
@@ -89,6 +90,8 @@ class Endpoint:
         self.identifies = True
         self.ignores_dates = False
         self.sizes_lie = False
+        self.cursors_lie = False
+        self.tokens_skip = False
         self._patience = patience
         self._post = post
         self._lock = threading.Lock()
@@ -193,8 +196,8 @@ class Endpoint:
         if not response.body.strip():
             raise AnswerError("empty", "the answer is empty")
         answer = read_answer(response.body)
-        if response.status in _ASKS_TO_WAIT and not answer.elements:
-            raise AnswerError("busy", answer.describe_errors())
+        if response.status in _ASKS_TO_WAIT or (response.status >= 400 and not answer.errors):
+            raise AnswerError("refused", answer.describe_errors() or "an answer that is none")
         if answer.repairs:
             self.count("repaired")
         when = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

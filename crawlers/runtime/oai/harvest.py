@@ -3,13 +3,11 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
-from crawlers.runtime import http
-from crawlers.runtime.errors import FleetError, UsageError
+from crawlers.runtime.errors import UsageError
 from crawlers.runtime.oai.answer import BAD_ARGUMENT, NO_FORMAT
 from crawlers.runtime.oai.dates import DAY, floor_to, is_day, parse_date
 from crawlers.runtime.oai.endpoint import AskError, Endpoint, Identify, Stopping
@@ -17,6 +15,7 @@ from crawlers.runtime.oai.ledger import Gap, GapNote, Ledger, Plan, subtract
 from crawlers.runtime.oai.listing import Listing, TooMany
 from crawlers.runtime.oai.planning import Planner
 from crawlers.runtime.oai.rescue import Refused, WindowHarvest
+from crawlers.runtime.oai.showing import HarvestProgress
 from crawlers.runtime.oai.windows import EMPTY, MEND
 
 logger = logging.getLogger(__name__)
@@ -41,28 +40,14 @@ class Wanted:
     workers: int = 1
 
 
-@dataclass
-class Progressing:
-    """How far a harvest is; ``planner`` is that of the plan under way."""
-
-    started: float = field(default_factory=time.monotonic)
-    records: int = 0
-    planner: Planner | None = None
-    show: Callable[["Progressing"], None] = lambda progress: None
-
-    def add(self, records: int) -> None:
-        self.records += records
-        self.show(self)
-
-
 class Harvest:
     """Harvests ``wanted`` from ``endpoint`` into ``ledger``. Whoever runs it holds the lock that goes with the ledger."""
 
-    def __init__(self, endpoint: Endpoint, ledger: Ledger, wanted: Wanted, progress: Progressing | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, ledger: Ledger, wanted: Wanted, progress: HarvestProgress) -> None:
         self._endpoint = endpoint
         self._ledger = ledger
         self._wanted = wanted
-        self._progress = progress or Progressing()
+        self._progress = progress
         self._failure: BaseException | None = None
 
     def run(self) -> None:
@@ -223,7 +208,7 @@ class Harvest:
                 try:
                     outcome = harvest.run(*window, limit, cap)
                 except TooMany as many:
-                    planner.split(window, many.size, many.page)
+                    planner.split(window, many)
                     continue
                 if self._endpoint.ignores_dates and outcome.records:
                     for rest in planner.drop_open():
@@ -275,11 +260,3 @@ class Harvest:
                 self._ledger.note_gap(plan.run, new.window.start, new.window.until, new.note)
         if window.run != plan.run:
             self._ledger.close_gap(gap)
-
-
-def describe_steps(endpoint: Endpoint) -> dict[str, int]:
-    """What had to be done beyond asking, by name."""
-    return dict(sorted(endpoint.steps.items()))
-
-
-__all__ = ["FleetError", "Harvest", "Wanted", "describe_steps", "http"]

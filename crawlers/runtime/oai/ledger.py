@@ -56,11 +56,11 @@ class Plan(msgspec.Struct, kw_only=True, frozen=True):
 
     @property
     def start(self) -> int:
-        return self.ranges[0][0]
+        return self.ranges[0][0] if self.ranges else 0
 
     @property
     def until(self) -> int:
-        return self.ranges[-1][1]
+        return self.ranges[-1][1] if self.ranges else -1
 
 
 class GapNote(msgspec.Struct, kw_only=True):

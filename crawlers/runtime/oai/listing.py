@@ -1,5 +1,6 @@
 """One list of records, page by page, into a window's file: every page checked, the list's end believed only where it adds up."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,10 +11,14 @@ from crawlers.runtime.oai.endpoint import AskError, Endpoint, Reply
 from crawlers.runtime.oai.ledger import Plan
 from crawlers.runtime.oai.windows import DONE, WindowWriter
 
+logger = logging.getLogger(__name__)
+
 # A record by itself: it was asked for in vain before, as part of a page.
 RECORD_TRIES = 3
 _EMPTY_PAGES = 100
+_EDGES = 3
 SHORT = "short"
+SKIP = "skip"
 LOOP = "loop"
 HOLE = "hole"
 
@@ -32,12 +37,17 @@ class ListFailed(Exception):
 
 
 class TooMany(Exception):
-    """The window holds more records than it should. ``size``: how many, None where the server doesn't say; ``page``: on one page."""
+    """The window holds more records than it should.
 
-    def __init__(self, size: int | None, page: int) -> None:
+    ``size``: how many, None where the server doesn't say; ``page``: how many are on one page; ``dates``: from when to when those on
+    the first page are, in seconds since 1970; None where they are in no order.
+    """
+
+    def __init__(self, size: int | None, page: int, dates: tuple[int, int] | None) -> None:
         super().__init__()
         self.size = size
         self.page = page
+        self.dates = dates
 
 
 @dataclass
@@ -45,6 +55,7 @@ class Seen:
     """What a list gave so far. ``last``: the latest datestamp; ``in_order``: whether none was older than one before it.
 
     ``missing``: the records that are, by identifier, with the reason; ``lost``: why others may be that can't be named.
+    ``edges``: the dates at which the first pages were turned: that of the last record on one, and of the first on the next.
     """
 
     records: int = 0
@@ -59,8 +70,11 @@ class Seen:
     page_keys: set[int] = field(default_factory=set)
     missing: dict[str, str] = field(default_factory=dict)
     lost: str = ""
+    edges: list[tuple[str, str]] = field(default_factory=list)
 
     def add_page(self, records: list[OaiRecord]) -> None:
+        if self.pages and records and len(self.edges) < _EDGES:
+            self.edges.append((self.last, records[0].datestamp))
         for record in records:
             if not record.datestamp or record.datestamp < self.last:
                 self.in_order = False
@@ -101,7 +115,10 @@ class Listing:
         """Those of the window's first request."""
         plan = self._plan
         found = {"metadataPrefix": plan.prefix}
-        whole = self.start == plan.start and self.until == plan.until
+        # A person's own words only where they mean the same: both ends of a range have to be written alike (section 3.3.1).
+        whole = (plan.open_start or parse_date(plan.asked_from) == self.start) and (
+            plan.open_end or parse_date(plan.asked_until, end=True) == self.until
+        )
         if not (plan.open_start and self.start == plan.start):
             found["from"] = (whole and plan.asked_from) or write_date(self.start, plan.granularity)
         if not (plan.open_end and self.until == plan.until):
@@ -140,13 +157,15 @@ class Listing:
                 break
             if not self._endpoint.ignores_dates:
                 if seen.pages == 1 and seen.size is not None and limit is not None and seen.size > limit:
-                    raise TooMany(seen.size, seen.records)
+                    raise TooMany(seen.size, seen.records, self._dates())
                 if seen.size is None and cap is not None and seen.records > cap:
-                    raise TooMany(None, seen.records // seen.pages)
+                    raise TooMany(None, seen.records // seen.pages, self._dates() if seen.pages == 1 else None)
             if empty > _EMPTY_PAGES or (token.text == token_text and empty):
                 raise ListFailed(LOOP, f"the list goes on without a record, by token {token.text[:200]!r}")
+            if self._endpoint.tokens_skip and not seen.holes:
+                raise ListFailed(SKIP, "the server's tokens skip records: the list is asked for by date")
             token_text, arguments = token.text, {"resumptionToken": token.text}
-        self._check_end()
+        self._check_end(writer)
 
     def _take(self, writer: WindowWriter, reply: Reply, token: Token | None) -> None:
         seen, answer = self.seen, reply.answer
@@ -156,19 +175,8 @@ class Listing:
             if key in seen.page_keys:
                 raise ListFailed(LOOP, f"a page came a second time, by {reply.frame.url}")
             seen.page_keys.add(key)
-        if token is not None and token.cursor is not None:
-            if seen.first_cursor is None and seen.pages == 0:
-                seen.first_cursor = token.cursor
-            expected = seen.records + (seen.first_cursor or 0)
-            if (
-                seen.first_cursor is not None
-                and token.cursor > expected
-                and not seen.holes
-                and not self._endpoint.sizes_lie
-            ):
-                raise ListFailed(
-                    SHORT, f"the cursor is at {token.cursor}, after {expected} records, at {reply.frame.url}"
-                )
+        if token is not None and token.cursor is not None and not seen.holes:
+            self._check_cursor(writer, token.cursor, records)
         if seen.pages == 0 and token is not None:
             seen.size = token.size
         writer.add(reply.frame, reply.body)
@@ -213,13 +221,64 @@ class Listing:
             raise ListFailed(kind, f"{reply.frame.url}: {reply.answer.describe_errors()}", reply.frame.status)
         return False
 
-    def _check_end(self) -> None:
+    def _check_cursor(self, writer: WindowWriter, cursor: int, records: list[OaiRecord]) -> None:
+        """See whether the server is further down the list than we are: it has skipped records then."""
+        seen = self.seen
+        if seen.pages == 0:
+            seen.first_cursor = cursor
+        if seen.first_cursor is None or self._endpoint.cursors_lie or cursor <= seen.records + seen.first_cursor:
+            return
+        told = f"the cursor is at {cursor}, after {seen.records} records"
+        skipped = self._skipped(writer, [(seen.last, records[0].datestamp)] if records else [], records)
+        if skipped is None:
+            raise ListFailed(SHORT, told)
+        if skipped:
+            raise ListFailed(SKIP, told)
+        self._endpoint.cursors_lie = True
+
+    def _check_end(self, writer: WindowWriter) -> None:
         seen = self.seen
         if seen.holes:
             raise ListFailed(HOLE, "a page could not be read; the list went on by its token")
         # The size may be an estimate (section 3.5); of a list that fits on one page nothing can have been skipped.
-        if seen.size is not None and seen.pages > 1 and seen.records < seen.size and not self._endpoint.sizes_lie:
-            raise ListFailed(SHORT, f"{seen.records} records came, {seen.size} were announced")
+        if seen.size is None or seen.pages == 1 or seen.records >= seen.size or self._endpoint.sizes_lie:
+            return
+        told = f"{seen.records} records came, {seen.size} were announced"
+        skipped = self._skipped(writer, seen.edges, [])
+        if skipped is None:
+            raise ListFailed(SHORT, told)
+        if skipped:
+            seen.last = seen.edges[0][0]  # what came up to here is whole
+            raise ListFailed(SKIP, told)
+        self._endpoint.sizes_lie = True
+        self._endpoint.count("sizes_doubted")
+        logger.warning("%s: %s, but nothing was skipped: its completeListSize is not heeded", self._endpoint.url, told)
+
+    def _skipped(self, writer: WindowWriter, edges: list[tuple[str, str]], current: list[OaiRecord]) -> bool | None:
+        """Whether there are records between two pages that came on neither: what is dated so is asked for. None: it can't be told."""
+        if not edges or not self.seen.in_order:
+            return None
+        known = writer.identifiers() | {record.identifier for record in current}
+        for last, first in edges:
+            start, until = parse_date(last), parse_date(first)
+            if start is None or until is None or until < start:
+                return None
+            between = Listing(self._endpoint, self._plan, start, until)
+            try:
+                reply = self._endpoint.list_records(between.arguments(), RECORD_TRIES)
+            except AskError as error:
+                raise ListFailed(error.kind, str(error), error.status) from error
+            if any(record.identifier not in known for record in reply.answer.records()):
+                self._endpoint.tokens_skip = True
+                self._endpoint.count("skips_found")
+                return True
+            if reply.answer.error or (reply.answer.token and reply.answer.token.text):
+                return None
+        return False
+
+    def _dates(self) -> tuple[int, int] | None:
+        first, last = parse_date(self.seen.first), parse_date(self.seen.last)
+        return (first, last) if self.seen.in_order and first is not None and last is not None else None
 
     def _check_dates(self, records: list[OaiRecord]) -> None:
         """See whether the server heeds the dates that it was asked for."""

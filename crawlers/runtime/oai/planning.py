@@ -4,7 +4,9 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
+from crawlers.runtime.oai.dates import floor_to
 from crawlers.runtime.oai.ledger import Plan, Range
+from crawlers.runtime.oai.listing import TooMany
 
 # A window is meant to have about this many records: few windows for a quiet archive, little to repeat for a busy one.
 WINDOW_RECORDS = 20_000
@@ -25,6 +27,7 @@ class Planner:
         self._open = deque(ranges)
         self._running = 0
         self._span: int | None = None  # seconds; None: a whole range
+        self._whole: Range | None = None  # not to be cut: it is thought to be empty
         self._target = WINDOW_RECORDS
         self._page = 1
         self._changed = threading.Condition()
@@ -61,19 +64,31 @@ class Planner:
                 self._adapt(window, records)
             self._changed.notify_all()
 
-    def split(self, window: Range, size: int | None, page: int) -> None:
+    def split(self, window: Range, many: TooMany) -> None:
         """A window has too many records: it is handed out again in parts."""
         with self._changed:
             self._running -= 1
-            self._open.appendleft(window)
-            length = window[1] - window[0] + 1
-            self._page = max(page, 1)
-            if size is None:
+            start, until = window
+            length = until - start + 1
+            self._page = max(many.page, 1)
+            if many.size is None:
+                self._target = WINDOW_RECORDS
                 self._span = length // (_UNKNOWN_PARTS if self._workers == 1 else 4 * self._workers)
             else:
-                self.size = max(self.size or 0, self.records + size)
+                self.size = max(self.size or 0, self.records + many.size)
                 self._target = self._fair_share()
-                self._span = int(length * self._target / size)
+                self._span = int(length * self._target / many.size)
+            if many.dates and start < many.dates[0] <= until:
+                # What is before the first record is one window, and how far apart records are is seen from the first of them.
+                first, last = (floor_to(date, self._granularity) for date in many.dates)
+                if last > first:
+                    self._span = min(self._span, int((last - first) * self._target / self._page))
+                self._open.appendleft((first, until))
+                self._whole = (start, first - 1)
+                self._open.appendleft(self._whole)
+            else:
+                self._open.appendleft(window)
+            self._span = max(self._span, 1)
             self._changed.notify_all()
 
     def give_back(self, window: Range) -> None:
@@ -106,7 +121,7 @@ class Planner:
 
     def _cut(self, window: Range) -> Range:
         start, until = window
-        if self._span is None:
+        if self._span is None or window == self._whole:
             return window
         step = self._granularity
         end = start - start % step + max(self._span // step, 1) * step - 1
@@ -123,7 +138,7 @@ class Planner:
         if records > 2 * share:
             length = window[1] - window[0] + 1
             span = min(span, int(length * share / records))
-        elif records * 2 < share and window[1] - window[0] + 1 >= span // 2:
+        elif records * 2 < share and self._span // 2 <= window[1] - window[0] + 1 <= 2 * self._span:
             span *= 2 if records else 4
         self._span = max(span, 1)
 

@@ -2,15 +2,15 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from crawlers.runtime import http
 from crawlers.runtime.errors import FleetError
 from crawlers.runtime.oai.answer import BAD_ARGUMENT, BAD_TOKEN, BAD_VERB, NO_FORMAT, NO_RECORDS, NO_SETS
-from crawlers.runtime.oai.dates import write_date
+from crawlers.runtime.oai.dates import floor_to, parse_date, write_date
 from crawlers.runtime.oai.endpoint import AskError, Endpoint
 from crawlers.runtime.oai.ledger import GapNote, Ledger, Plan, Range
-from crawlers.runtime.oai.listing import HOLE, LOOP, SHORT, Listing, ListFailed
+from crawlers.runtime.oai.listing import HOLE, LOOP, SHORT, SKIP, ListFailed, Listing
 from crawlers.runtime.oai.windows import DONE, EMPTY, WindowWriter
 
 logger = logging.getLogger(__name__)
@@ -20,11 +20,17 @@ _RESCUE_TRIES = 2
 # So many windows that fail one after the other are more than one bad record, halved down to its second.
 _FAILURES_MAX = 48
 _RECORD_FAILURES_MAX = 20
-_TOKEN_KINDS = {BAD_TOKEN, SHORT, LOOP, HOLE}
+_TOKEN_KINDS = {BAD_TOKEN, SHORT, SKIP, LOOP, HOLE}
 # What is wrong with the whole harvest, unless the server answered such requests before.
 _REFUSALS = {BAD_ARGUMENT, NO_FORMAT, NO_SETS}
+# Narrower windows than so many seconds, or days, are halved without looking where their first page lies.
+_WIDE = 64
 # An answer such as these says that the verb is not there, rather than that the records can't be had.
 _NO_VERB_STATUSES = (404, 405, 501)
+
+
+# From, until, and whether it is where the fault is.
+_Part = tuple[int, int, bool]
 
 
 class ServerDown(FleetError):
@@ -46,14 +52,6 @@ class Outcome:
     records: int = 0
     deleted: int = 0
     gaps: int = 0
-
-
-@dataclass
-class _Short:
-    """A window whose list was shorter than announced: ``records`` it had, ``halves`` those of its halves."""
-
-    records: int
-    halves: list[int] = field(default_factory=list)
 
 
 class WindowHarvest:
@@ -80,15 +78,15 @@ class WindowHarvest:
         except ListFailed as failure:
             if failure.kind in _REFUSALS and not self._endpoint.proved:
                 raise Refused(failure.kind, str(failure)) from failure
-            if failure.kind == BAD_VERB or failure.status in _NO_VERB_STATUSES:
+            if (failure.kind == BAD_VERB or failure.status in _NO_VERB_STATUSES) and not self._endpoint.proved:
                 self._without_lists(start, until, failure, outcome)
             else:
                 self._probe(failure)
-                self._halve(start, until, failure, outcome)
+                self._rescue(self._parts(start, until), outcome)
         else:
             if rest:
                 self._probe(rest[1])
-                self._rescue([rest[0]], outcome)
+                self._rescue([(*rest[0], False)], outcome)
         return outcome
 
     def _list(
@@ -101,11 +99,9 @@ class WindowHarvest:
             try:
                 listing.run(writer, tries, limit, cap)
             except ListFailed as failure:
-                resume_at = (
-                    None
-                    if self._endpoint.ignores_dates or failure.kind == SHORT
-                    else listing.seen.resume_at(start, self._plan.granularity)
-                )
+                resume_at = None
+                if failure.kind != SHORT and not self._endpoint.ignores_dates:
+                    resume_at = listing.seen.resume_at(start, self._plan.granularity)
                 if resume_at is not None:
                     self._endpoint.count("restarted")
                     logger.info("restarting from %s: %s", listing.seen.last, failure)
@@ -132,54 +128,55 @@ class WindowHarvest:
             return True
         return False
 
-    def _halve(self, start: int, until: int, failure: ListFailed, outcome: Outcome) -> None:
-        if self._is_instant(start, until):
-            self._endpoint.count("restarted")
-            self._rescue([(start, until)], outcome)
-            return
-        self._endpoint.count("halved")
-        short = _Short(failure.records) if failure.kind == SHORT else None
-        left, right = self._halves(start, until)
-        self._rescue([right, left], outcome, short)
-
-    def _rescue(self, stack: list[Range], outcome: Outcome, short: _Short | None = None) -> None:
-        """Harvest the windows on the stack, the last one first, each halved as often as it must be."""
-        parents: dict[Range, _Short] = dict.fromkeys(stack, short) if short else {}
+    def _rescue(self, stack: list[_Part], outcome: Outcome) -> None:
+        """Harvest the windows on the stack, the last one first, each cut into parts as often as it must be."""
         failures = 0
         while stack:
-            window = stack.pop()
-            parent = parents.pop(window, None)
-            before = outcome.records
+            start, until, located = stack.pop()
             try:
-                rest = self._list(*window, outcome, _RESCUE_TRIES)
+                rest = self._list(start, until, outcome, _RESCUE_TRIES)
             except ListFailed as failure:
-                self._learn(parent, failure.records)
                 failures += 1
-                if self._is_instant(*window):  # it may be listed again once
-                    stack.append(window)
-                elif failures > _FAILURES_MAX and failure.kind not in _TOKEN_KINDS:
-                    self._give_up(window, failure, outcome)
+                if failures > _FAILURES_MAX and failure.kind not in _TOKEN_KINDS:
+                    self._give_up((start, until), failure, outcome)
                 else:
-                    self._endpoint.count("halved")
-                    left, right = self._halves(*window)
-                    if failure.kind == SHORT and not self._endpoint.sizes_lie:
-                        parents[left] = parents[right] = _Short(failure.records)
-                    stack += [right, left]
+                    stack += self._parts(start, until, located)
             else:
                 failures = 0
-                self._learn(parent, outcome.records - before)
                 if rest:
-                    stack.append(rest[0])
+                    stack.append((*rest[0], False))
 
-    def _learn(self, parent: _Short | None, records: int) -> None:
-        """Two halves that give no more than the whole did, which was announced to be more: the announcements are wrong."""
-        if parent is None:
-            return
-        parent.halves.append(records)
-        if len(parent.halves) == 2 and sum(parent.halves) <= parent.records:
-            self._endpoint.sizes_lie = True
-            self._endpoint.count("sizes_doubted")
-            logger.warning("%s announces more records than it has: completeListSize is not heeded", self._endpoint.url)
+    def _parts(self, start: int, until: int, located: bool = False) -> list[_Part]:
+        """The parts of a window that failed, the last one first. ``located``: it is where the fault is, so it is halved."""
+        if self._is_instant(start, until):  # once more; then record by record
+            self._endpoint.count("restarted")
+            return [(start, until, True)]
+        self._endpoint.count("halved")
+        step = self._plan.granularity
+        page = None if located or until - start < _WIDE * step else self._first_page(start, until)
+        if page is None:
+            middle = start + (until - start + 1) // step // 2 * step
+            return [(middle, until, True), (start, middle - 1, True)]
+        low, high = page
+        parts = [(high + 1, until, False), (low, high, True), (start, low - 1, True)]
+        return [part for part in parts if part[0] <= part[1]]
+
+    def _first_page(self, start: int, until: int) -> Range | None:
+        """Where the first page of a window lies, by the dates that ListIdentifiers gives; None where that is of no help."""
+        self._endpoint.count("located")
+        arguments = Listing(self._endpoint, self._plan, start, until).arguments()
+        try:
+            answer = self._endpoint.list_identifiers(arguments, _RESCUE_TRIES).answer
+        except AskError:
+            return None
+        dates = [date for record in answer.records() if (date := parse_date(record.datestamp)) is not None]
+        step = self._plan.granularity
+        low, high = (
+            (max(floor_to(min(dates), step), start), min(floor_to(max(dates), step) + step - 1, until))
+            if dates
+            else (1, 0)
+        )
+        return (low, high) if low <= high and high - low < (until - start) // 2 else None
 
     def _one_by_one(self, writer: WindowWriter, listing: Listing, failure: ListFailed) -> None:
         """Ask for what the list did not give record by record, by the identifiers that ListIdentifiers gives."""
@@ -204,7 +201,8 @@ class WindowHarvest:
                 for lost in wanted[number + 1 :]:
                     listing.seen.missing[lost] = f"{failure}; not asked for, as {failed} before it failed"
                 return
-        if failure.kind == SHORT and not wanted:
+        if failure.kind == SHORT and not wanted:  # two lists agree with each other, and not with their announced size
+            self._endpoint.sizes_lie = True
             self._endpoint.count("sizes_doubted")
 
     def _identifiers(self, writer: WindowWriter, listing: Listing) -> list[str]:
@@ -290,8 +288,3 @@ class WindowHarvest:
 
     def _is_instant(self, start: int, until: int) -> bool:
         return until - start < self._plan.granularity or self._endpoint.ignores_dates
-
-    def _halves(self, start: int, until: int) -> tuple[Range, Range]:
-        step = self._plan.granularity
-        middle = start + (until - start + 1) // step // 2 * step
-        return (start, middle - 1), (middle, until)
