@@ -101,7 +101,11 @@ def _name_identifier(element: Any) -> str:
     text, scheme = words(element), (element.get("nameIdentifierScheme") or "").strip()
     if not text:
         return ""
-    return (orcid_url(text) if scheme.upper() == "ORCID" else "") or ror_url(text) or self_describing(text, scheme)
+    if scheme.upper() == "ORCID" and (orcid := orcid_url(text)):
+        return orcid
+    if scheme.upper().startswith("ROR") and "/" not in text:
+        text = f"https://ror.org/{text}"
+    return ror_url(text) or self_describing(text, scheme)
 
 
 def _identifier(fields: Fields, element: Any) -> None:

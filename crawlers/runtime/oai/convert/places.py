@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from crawlers.runtime.oai.convert.elements import LOCAL, child, children, words, words_at
+from crawlers.runtime.oai.convert.elements import LOCAL, children, words, words_at
 
 
 def place(location: Any) -> list[dict[str, Any]]:
@@ -34,10 +34,9 @@ def _point(element: Any) -> dict[str, Any]:
 
 def _box(element: Any) -> dict[str, Any]:
     names = ("southBoundLatitude", "westBoundLongitude", "northBoundLatitude", "eastBoundLongitude")
-    if child(element, names[0]) is None:  # kernel 3: four numbers in this order
+    bounds = [words_at(element, name) for name in names]
+    if not any(bounds):  # kernel 3: four numbers in this order
         bounds = words(element).split()
-    else:
-        bounds = [words_at(element, name) for name in names]
     return {"@type": "GeoShape", "box": " ".join(bounds)} if len(bounds) == 4 and all(bounds) else {}
 
 
