@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from crawlers.runtime import http
 from crawlers.runtime.crawl import code_version
 from crawlers.runtime.manifest import Manifest
+from crawlers.runtime.oai.build import build
 from crawlers.runtime.oai.endpoint import Endpoint
 from crawlers.runtime.oai.harvest import Harvest, Wanted
 from crawlers.runtime.oai.ledger import Ledger
-from crawlers.runtime.oai.plain import build
 from crawlers.runtime.oai.showing import HarvestProgress
 from crawlers.runtime.oai.transport import Transport
 from crawlers.runtime.settings import PROJECT_URL
