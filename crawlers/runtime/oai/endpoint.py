@@ -145,8 +145,8 @@ class Endpoint:
         return self.ask({"verb": "GetRecord", "identifier": identifier, "metadataPrefix": prefix}, tries)
 
     def ask(self, arguments: dict[str, str], tries: int) -> Reply:
-        """The answer to a request, protocol errors included; what may pass is tried again, ``tries`` times in all; more often where it
-        probably will.
+        """The answer to a request, protocol errors included; what may pass is tried again, ``tries`` times in all; more often, unless
+        once is enough, where it probably will.
 
         :raises AskError: it was given up.
         """
@@ -164,7 +164,7 @@ class Endpoint:
             except TransportError as error:
                 failure = AskError(error.kind, url, str(error))
                 last = error.kind in ("tls", "http", "too_large")
-                enough = max(tries, _PASSING_TRIES)
+                enough = _patient(tries)
             else:
                 try:
                     return self._read(url, response)
@@ -172,7 +172,7 @@ class Endpoint:
                     failure, last = _judge(url, response, error, attempt)
                     wait = response.wait_seconds
                     asked = wait is not None or response.status in _ASKS_TO_WAIT
-                    enough = max(tries, http.RETRIES + 1 if asked else _PASSING_TRIES if error.kind in _PASSING else 1)
+                    enough = http.RETRIES + 1 if asked else _patient(tries) if error.kind in _PASSING else tries
             if last or attempt >= enough:
                 raise failure
             self.count("resumed" if resumed else "retried")
@@ -217,6 +217,10 @@ class Endpoint:
                 return
             seen.add(token.text)
             asked = {"verb": verb, "resumptionToken": token.text}
+
+
+def _patient(tries: int) -> int:
+    return max(tries, _PASSING_TRIES) if tries > 1 else 1
 
 
 def _judge(url: str, response: Response, error: AnswerError, attempt: int) -> tuple[AskError, bool]:

@@ -55,7 +55,7 @@ class Seen:
     """What a list gave so far. ``last``: the latest datestamp; ``in_order``: whether none was older than one before it.
 
     ``missing``: the records that are, by identifier, with the reason; ``lost``: why others may be that can't be named.
-    ``edges``: the dates at which the first pages were turned: that of the last record on one, and of the first on the next.
+    ``page_seconds``: from the first date on the last page to the last one. ``edges``: the dates at which the first pages were turned: that of the last record on one, and of the first on the next.
     """
 
     records: int = 0
@@ -70,6 +70,7 @@ class Seen:
     page_keys: set[int] = field(default_factory=set)
     missing: dict[str, str] = field(default_factory=dict)
     lost: str = ""
+    page_seconds: int = 0
     edges: list[tuple[str, str]] = field(default_factory=list)
 
     def add_page(self, records: list[OaiRecord]) -> None:
@@ -82,6 +83,9 @@ class Seen:
                 self.last = record.datestamp
             self.first = self.first or record.datestamp
             self.deleted += record.deleted
+        if records:
+            first, last = parse_date(records[0].datestamp), parse_date(records[-1].datestamp)
+            self.page_seconds = max(last - first, 0) if first is not None and last is not None else 0
         self.records += len(records)
         self.pages += 1
 

@@ -65,6 +65,7 @@ class WindowHarvest:
         self._plan = plan
         self._on_page = on_page
         self._restarted: set[Range] = set()
+        self._page_seconds = 0
 
     def run(self, start: int, until: int, limit: int | None = None, cap: int | None = None) -> Outcome:
         """Harvest a window. When it returns, all of the window has its files, those that say what is missing included.
@@ -105,6 +106,7 @@ class WindowHarvest:
                 if resume_at is not None:
                     self._endpoint.count("restarted")
                     logger.info("restarting from %s: %s", listing.seen.last, failure)
+                    self._page_seconds = listing.seen.page_seconds
                     writer.until = resume_at - 1
                     rest = (resume_at, until), failure
                 elif failure.kind == HOLE or (
@@ -134,7 +136,7 @@ class WindowHarvest:
         while stack:
             start, until, located = stack.pop()
             try:
-                rest = self._list(start, until, outcome, _RESCUE_TRIES)
+                rest = self._list(start, until, outcome, 1 if located else _RESCUE_TRIES)
             except ListFailed as failure:
                 failures += 1
                 if failures > _FAILURES_MAX and failure.kind not in _TOKEN_KINDS:
@@ -153,7 +155,11 @@ class WindowHarvest:
             return [(start, until, True)]
         self._endpoint.count("halved")
         step = self._plan.granularity
-        page = None if located or until - start < _WIDE * step else self._first_page(start, until)
+        page = (
+            None
+            if located or until - start < _WIDE * step
+            else self._first_page(start, until) or self._next_page(start, until)
+        )
         if page is None:
             middle = start + (until - start + 1) // step // 2 * step
             return [(middle, until, True), (start, middle - 1, True)]
@@ -177,6 +183,12 @@ class WindowHarvest:
             else (1, 0)
         )
         return (low, high) if low <= high and high - low < (until - start) // 2 else None
+
+    def _next_page(self, start: int, until: int) -> Range | None:
+        """Where the first page of a window probably lies, by how far apart the records before it were."""
+        step = self._plan.granularity
+        high = floor_to(start + 2 * self._page_seconds, step) + step - 1
+        return (start, high) if self._page_seconds and high - start < (until - start) // 2 else None
 
     def _one_by_one(self, writer: WindowWriter, listing: Listing, failure: ListFailed) -> None:
         """Ask for what the list did not give record by record, by the identifiers that ListIdentifiers gives."""
