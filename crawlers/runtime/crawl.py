@@ -73,6 +73,7 @@ def _end(run: Run, entry: RunEntry) -> Description:
     run.tally.fill(counts)
     require_whole(manifest, run.tally, counts, limited=run.limited)
     description = writer.describe(run.tally.errors)
+    description.gaps, description.deleted = run.gaps, run.deleted
     last = _read_published(writer.folder)
     description.reasons = judge(manifest, run.tally, description, last, REQUIRED)
     entry.describe(description)
@@ -136,6 +137,10 @@ def code_version() -> str:
 def _crawl_as_kind(run: Run) -> None:
     if run.source.manifest.kind == "api":
         _run_harvester(run)
+    elif run.source.manifest.kind == "oai-pmh":
+        from crawlers.runtime.oai.source import crawl_oai
+
+        crawl_oai(run)
     else:
         from crawlers.runtime.scrapy_run import (
             run_spider,

@@ -23,6 +23,7 @@ ADVICE = {
     "parse": "the page is not what the source's code expects: record a case and correct the code",
     "schema": "the record breaks a rule of the release: see rejects.ndjson",
     "too_large": "the answer is larger than we take",
+    "gap": "records are known to be missing: `fleet gaps` names them, and the next crawl asks for them first",
 }
 # Links that lead elsewhere are counted, but they are no failure of the crawl.
 _HARMLESS = frozenset({"offsite", "redirected"})

@@ -30,7 +30,11 @@ def serving(name: str, entries: list[Entry], folder: Path, page_size: int = 100)
     script = Path(__file__).with_name(f"run_{name}.py")
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, str(script), str(folder)], stdout=subprocess.PIPE, stderr=log, text=True, env=_environment()
+            [sys.executable, str(script), str(folder)],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=_environment(),
         )
         try:
             assert process.stdout is not None

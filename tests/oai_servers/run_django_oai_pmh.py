@@ -45,7 +45,9 @@ def fill(entries: list[dict[str, Any]]) -> None:
         for model in (MetadataFormat, Set, Header, ResumptionToken, XMLRecord):  # the others need PostgreSQL
             editor.create_model(model)
     with transaction.atomic():
-        prefix = MetadataFormat.objects.create(prefix="oai_dc", schema="http://x.invalid/", namespace="http://x.invalid/")
+        prefix = MetadataFormat.objects.create(
+            prefix="oai_dc", schema="http://x.invalid/", namespace="http://x.invalid/"
+        )
         sets: dict[str, Any] = {}
         for entry in entries:
             header = Header.objects.create(identifier=entry["identifier"], deleted=entry["deleted"])
@@ -54,7 +56,9 @@ def fill(entries: list[dict[str, Any]]) -> None:
                 if name not in sets:
                     sets[name] = Set.objects.create(spec=name, name=name)
                 header.sets.add(sets[name])
-            XMLRecord.objects.create(header=header, metadata_prefix=prefix, xml_metadata=DUBLIN_CORE.format(entry["title"]))
+            XMLRecord.objects.create(
+                header=header, metadata_prefix=prefix, xml_metadata=DUBLIN_CORE.format(entry["title"])
+            )
             moment = datetime.fromisoformat(entry["datestamp"])
             Header.objects.filter(pk=header.pk).update(timestamp=moment)
 

@@ -63,7 +63,11 @@ class Repository:
 
     def _record(self, entry: dict[str, Any]) -> tuple[Header, Metadata, None]:
         header = Header(None, entry["identifier"], self._date(entry), entry["sets"], entry["deleted"])
-        return header, Metadata(None, {"title": [entry["title"]], "identifier": [f"http://x.invalid/{entry['title']}"]}), None
+        return (
+            header,
+            Metadata(None, {"title": [entry["title"]], "identifier": [f"http://x.invalid/{entry['title']}"]}),
+            None,
+        )
 
 
 def main(folder: Path) -> None:

@@ -46,10 +46,8 @@ class HarvestProgress:
         if self.planner is None:
             return f"{self._name}: {text}"
         done, windows = self.planner.done, self.planner.estimate()
-        if self.planner.size:
-            share = min(self.records / self.planner.size, 1.0)
-        else:
-            share = done / max(windows, 1)
+        size = self.planner.size
+        share = min(self.records / size, 1.0) if size else done / max(windows, 1)
         left = ""
         if share > 0.01:
             seconds = (now - self._started) * (1 - share) / share

@@ -99,26 +99,38 @@ def harvest_to(folder: Path, access: Access, wanted: Wanted) -> Harvested:
 def run_harvest(
     access: Access, manifest: Manifest, wanted: Wanted, ledger: Ledger, tally: Tally, result: Harvested | None = None
 ) -> None:
-    """Bring the ledger up to date."""
-    transport = Transport(
-        http.user_agent(manifest, access.contact),
-        tally,
-        rate=access.rate,
-        connections=wanted.workers,
-        base_url=access.base_url,
-        timeout_seconds=access.patience.timeout_seconds,
-    )
-    endpoint = Endpoint(access.url, transport, access.patience, post=access.post)
+    """Bring the ledger up to date.
+
+    :raises FleetError: see ``Harvest.run``; or robots.txt forbids it.
+    """
+    transport, endpoint = open_endpoint(access, manifest, wanted.workers, tally)
     progress = HarvestProgress(manifest.name)
     try:
-        if access.obey_robots:
-            endpoint.require_allowed()
         Harvest(endpoint, ledger, wanted, progress).run()
     finally:
         progress.close()
         transport.close()
         if result is not None:
             result.steps = dict(sorted(endpoint.steps.items()))
+
+
+def open_endpoint(access: Access, manifest: Manifest, connections: int, tally: Tally) -> tuple[Transport, Endpoint]:
+    """The endpoint, and its connections, which the caller closes.
+
+    :raises FleetError: robots.txt forbids it.
+    """
+    transport = Transport(
+        http.user_agent(manifest, access.contact),
+        tally,
+        rate=access.rate,
+        connections=connections,
+        base_url=access.base_url,
+        timeout_seconds=access.patience.timeout_seconds,
+    )
+    endpoint = Endpoint(access.url, transport, access.patience, post=access.post)
+    if access.obey_robots:
+        endpoint.require_allowed()
+    return transport, endpoint
 
 
 def _manifest(access: Access, wanted: Wanted) -> Manifest:
