@@ -19,6 +19,7 @@ from crawlers.runtime.oai.dates import DAY
 from crawlers.runtime.oai.transport import Response, Transport, TransportError, origin
 from crawlers.runtime.oai.windows import Frame
 
+_SAFE_TOKEN = re.compile(r"(?:[A-Za-z0-9_.~!*'(),/:@;$=+-]|%[0-9A-Fa-f]{2})+")
 # Answers that are no OAI-PMH and come with status 200 are mostly pages of a proxy or of maintenance: they may pass.
 _PASSING = {"html", "truncated", "empty"}
 # Such failures, and those on the way, are more often the moment's fault than a record's; a server that asks to wait is waited for.
@@ -77,7 +78,8 @@ class Endpoint:
 
     ``steps`` counts what had to be done beyond asking, by name; see docs/oai-pmh.md. What was learned of the server on the way:
     ``proved``: it gave an answer to such a request as this harvest's; ``identifies``: it knows the verb Identify; ``ignores_dates``: it gives all records whatever the dates; ``sizes_lie``: lists are shorter than their completeListSize;
-    ``cursors_lie``: a cursor is not where a list stands; ``tokens_skip``: records are left out from page to page.
+    ``cursors_lie``: a cursor is not where a list stands; ``tokens_skip``: records are left out from page to page;
+    ``tokens_as_written``: tokens are not to be escaped.
 
     :param post: send requests by POST, for servers that cut long URLs.
     """
@@ -92,6 +94,7 @@ class Endpoint:
         self.sizes_lie = False
         self.cursors_lie = False
         self.tokens_skip = False
+        self.tokens_as_written = False
         self._patience = patience
         self._post = post
         self._lock = threading.Lock()
@@ -150,7 +153,7 @@ class Endpoint:
 
         :raises AskError: it was given up.
         """
-        query = urlencode(arguments, quote_via=quote, safe="!*(),/:")
+        query = self._query(arguments)
         url = f"{self.url}{'&' if '?' in self.url else '?'}{query}"
         resumed = "resumptionToken" in arguments
         attempt = enough = 0
@@ -177,6 +180,19 @@ class Endpoint:
                 raise failure
             self.count("resumed" if resumed else "retried")
             self.transport.pause(self._patience.pause_seconds(attempt, wait))
+
+    def _query(self, arguments: dict[str, str]) -> str:
+        escaped = urlencode(arguments, quote_via=quote, safe="!*(),/:")
+        token = arguments.get("resumptionToken", "")
+        if self.tokens_as_written and _SAFE_TOKEN.fullmatch(token):
+            return f"verb={arguments['verb']}&resumptionToken={token}"
+        return escaped
+
+    def try_tokens_as_written(self, token: str) -> bool:
+        """Whether a token that was refused is worth to be sent once more, unescaped: some servers escape it themselves."""
+        worth = not self.tokens_as_written and "%" in token and bool(_SAFE_TOKEN.fullmatch(token))
+        self.tokens_as_written = self.tokens_as_written or worth
+        return worth
 
     def require_allowed(self) -> None:
         """:raises FleetError: robots.txt forbids to harvest. One that can't be had forbids nothing: the endpoint is there for it."""

@@ -145,12 +145,16 @@ class Listing:
             try:
                 reply = self._endpoint.list_records(arguments, tries)
             except AskError as error:
+                if error.status >= 400 and self._endpoint.try_tokens_as_written(token_text):
+                    continue
                 if error.token is None or not error.token.text or error.token.text == token_text:
                     raise ListFailed(error.kind, str(error), error.status) from error
                 self._endpoint.count("token_by_looks")
                 seen.holes = True
                 token: Token | None = error.token
             else:
+                if reply.answer.error == BAD_TOKEN and self._endpoint.try_tokens_as_written(token_text):
+                    continue
                 if self._ends_here(reply):
                     break
                 token = reply.answer.token
@@ -215,8 +219,9 @@ class Listing:
     def _ends_here(self, reply: Reply) -> bool:
         """Whether the answer says that there is nothing, or nothing more."""
         error = reply.answer.error
-        if not error and not reply.answer.verb and not reply.answer.broken:
-            raise ListFailed("parse", f"{reply.frame.url}: neither records nor an error")
+        if not error and reply.answer.verb != "ListRecords":
+            got = f"an answer to {reply.answer.verb}" if reply.answer.verb else "neither records nor an error"
+            raise ListFailed("parse", f"{reply.frame.url}: {got}")
         if error == NO_RECORDS:
             self._endpoint.proved = True
             return True

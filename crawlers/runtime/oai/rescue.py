@@ -47,11 +47,12 @@ class Refused(FleetError):
 
 @dataclass
 class Outcome:
-    """What became of a window."""
+    """What became of a window. ``lost``: gaps whose records can't be named."""
 
     records: int = 0
     deleted: int = 0
     gaps: int = 0
+    lost: int = 0
 
 
 class WindowHarvest:
@@ -135,6 +136,7 @@ class WindowHarvest:
         failures = 0
         while stack:
             start, until, located = stack.pop()
+            lost = outcome.lost
             try:
                 rest = self._list(start, until, outcome, 1 if located else _RESCUE_TRIES)
             except ListFailed as failure:
@@ -144,7 +146,7 @@ class WindowHarvest:
                 else:
                     stack += self._parts(start, until, located)
             else:
-                failures = 0
+                failures = failures + 1 if outcome.lost > lost else 0
                 if rest:
                     stack.append((*rest[0], False))
 
@@ -265,6 +267,7 @@ class WindowHarvest:
         if seen.lost and writer.state == EMPTY:
             writer.state = ""
         outcome.gaps += 1
+        outcome.lost += bool(seen.lost)
         logger.warning(
             "missing: %s: %s", ", ".join(note.identifiers[:5]) or self._describe(listing.start, writer.until), reason
         )
@@ -282,15 +285,14 @@ class WindowHarvest:
         """
         if failure.kind in _TOKEN_KINDS:
             return
-        reason = "the server does not know Identify, and answered nothing before"
-        if self._endpoint.identifies:
-            try:
-                self._endpoint.identify(_RESCUE_TRIES)
-                return
-            except AskError as error:
-                reason = f"it does not answer Identify either: {error}"
-        elif self._endpoint.proved:
+        try:
+            self._endpoint.identify(_RESCUE_TRIES)
             return
+        except AskError as error:
+            # A server that never knew Identify, and answered other requests, is there as long as it says so.
+            if error.status and not self._endpoint.identifies and self._endpoint.proved:
+                return
+            reason = f"it does not answer Identify either: {error}"
         raise ServerDown(
             f"{failure}; {reason}. What was harvested is kept: once the server is back, run this again, and it goes on from here."
         )
