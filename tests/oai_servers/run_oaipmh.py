@@ -59,7 +59,7 @@ class Repository:
             raise error.CannotDisseminateFormatError(prefix)
 
     def _date(self, entry: dict[str, Any]) -> datetime:
-        return datetime.strptime(entry["datestamp"], "%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007 - as the package wants it
+        return datetime.strptime(entry["datestamp"], "%Y-%m-%dT%H:%M:%SZ")
 
     def _record(self, entry: dict[str, Any]) -> tuple[Header, Metadata, None]:
         header = Header(None, entry["identifier"], self._date(entry), entry["sets"], entry["deleted"])

@@ -249,27 +249,30 @@ class Listing:
         seen = self.seen
         if seen.holes:
             raise ListFailed(HOLE, "a page could not be read; the list went on by its token")
-        # The size may be an estimate (section 3.5); of a list that fits on one page nothing can have been skipped.
-        if seen.size is None or seen.pages == 1 or seen.records >= seen.size or self._endpoint.sizes_lie:
+        # The size may be an estimate (section 3.5).
+        if seen.size is None or seen.records >= seen.size or self._endpoint.sizes_lie:
             return
         told = f"{seen.records} records came, {seen.size} were announced"
-        skipped = self._skipped(writer, seen.edges, [])
+        skipped = self._skipped(writer, [*seen.edges, (seen.last, "")], [])
         if skipped is None:
             raise ListFailed(SHORT, told)
         if skipped:
-            seen.last = seen.edges[0][0]  # what came up to here is whole
+            seen.last = seen.edges[0][0] if seen.edges else seen.last  # what came up to here is whole
             raise ListFailed(SKIP, told)
         self._endpoint.sizes_lie = True
         self._endpoint.count("sizes_doubted")
         logger.warning("%s: %s, but nothing was skipped: its completeListSize is not heeded", self._endpoint.url, told)
 
     def _skipped(self, writer: WindowWriter, edges: list[tuple[str, str]], current: list[OaiRecord]) -> bool | None:
-        """Whether there are records between two pages that came on neither: what is dated so is asked for. None: it can't be told."""
+        """Whether there are records between two pages that came on neither: what is dated so is asked for. None: it can't be told.
+
+        ``edges``: as in ``Seen``; the second date is empty at the end of the list.
+        """
         if not edges or not self.seen.in_order:
             return None
         known = writer.identifiers() | {record.identifier for record in current}
         for last, first in edges:
-            start, until = parse_date(last), parse_date(first)
+            start, until = parse_date(last), parse_date(first) if first else self.until
             if start is None or until is None or until < start:
                 return None
             between = Listing(self._endpoint, self._plan, start, until)
