@@ -76,4 +76,4 @@ def test_a_killed_harvest_that_is_run_again_gives_the_same_release(
     assert (tmp_path / "killed" / "data.ndjson").read_bytes() == (tmp_path / "undisturbed" / "data.ndjson").read_bytes()
     for name in ("records", "deleted", "gaps"):
         assert last[name] == undisturbed[name]
-    assert not [path for path in (tmp_path / "killed").rglob(".*.tmp")]
+    assert not list((tmp_path / "killed").rglob(".*.tmp"))
