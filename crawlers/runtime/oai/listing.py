@@ -55,7 +55,9 @@ class Seen:
     """What a list gave so far. ``last``: the latest datestamp; ``in_order``: whether none was older than one before it.
 
     ``missing``: the records that are, by identifier, with the reason; ``lost``: why others may be that can't be named.
-    ``page_seconds``: from the first date on the last page to the last one. ``edges``: the dates at which the first pages were turned: that of the last record on one, and of the first on the next.
+    ``page_seconds``: from the first date on the last page to the last one; ``strict``: whether the first page held nothing but
+    what was asked for.
+    ``edges``: the dates at which the first pages were turned: that of the last record on one, and of the first on the next.
     """
 
     records: int = 0
@@ -71,6 +73,7 @@ class Seen:
     missing: dict[str, str] = field(default_factory=dict)
     lost: str = ""
     page_seconds: int = 0
+    strict: bool = False
     edges: list[tuple[str, str]] = field(default_factory=list)
 
     def add_page(self, records: list[OaiRecord]) -> None:
@@ -187,6 +190,7 @@ class Listing:
             self._check_cursor(writer, token.cursor, records)
         if seen.pages == 0 and token is not None:
             seen.size = token.size
+        self._check_range(records, reply)
         writer.add(reply.frame, reply.body)
         writer.state = DONE
         self._check_dates(records)
@@ -291,6 +295,23 @@ class Listing:
     def _dates(self) -> tuple[int, int] | None:
         first, last = parse_date(self.seen.first), parse_date(self.seen.last)
         return (first, last) if self.seen.in_order and first is not None and last is not None else None
+
+    def _check_range(self, records: list[OaiRecord], reply: Reply) -> None:
+        """See whether a later page is still of the dates asked for: django-oai-pmh reads ``until`` as ``from`` there, and leaves out
+        what lies between. Of an instant nothing is left out so: its list only goes on too far.
+        """
+        seen, arguments = self.seen, self.arguments()
+        moments = [moment for record in records if (moment := parse_date(record.datestamp)) is not None]
+        inside = all(
+            ("from" not in arguments or moment >= self.start) and ("until" not in arguments or moment <= self.until)
+            for moment in moments
+        )
+        if seen.pages == 0:
+            seen.strict = inside
+        elif seen.strict and not inside and self.until - self.start >= self._plan.granularity:
+            raise ListFailed(
+                SHORT, f"{reply.frame.url}: a page after the first holds records of other dates than asked for"
+            )
 
     def _check_dates(self, records: list[OaiRecord]) -> None:
         """See whether the server heeds the dates that it was asked for."""
