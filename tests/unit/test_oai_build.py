@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from crawlers.runtime.oai import newest
 from crawlers.runtime.oai.build import Built, build
 from crawlers.runtime.oai.ledger import Ledger
-from crawlers.runtime.oai.newest import Newest
 from crawlers.runtime.oai.windows import DONE, Frame, WindowFileError
 
 Version = tuple[str, str, str]  # identifier, datestamp, title; an empty title: deleted
@@ -134,7 +133,7 @@ VERSIONS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(VERSIONS, min_size=1, max_size=4), st.integers(1, 4), st.integers(2, 3))
 def test_the_newest_are_what_a_dictionary_would_have_kept(
     tmp_path_factory: pytest.TempPathFactory, pages: list[list[Version]], at_once: int, merged: int
@@ -146,11 +145,30 @@ def test_the_newest_are_what_a_dictionary_would_have_kept(
     for version in (version for versions in pages for version in versions):
         if version[0] not in expected or version[1] >= expected[version[0]][1]:
             expected[version[0]] = version
+    kept: dict[str, Version] = {}
+
+    def accept(record: dict[str, Any]) -> None:
+        kept[record["_id"]] = (record["_id"], record["sdDatePublished"], record["name"])
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(newest, "_SORTED_AT_ONCE", at_once)
         patch.setattr(newest, "_MERGED_AT_ONCE", merged)
-        found = Newest(paths, folder)
-    kept = {record.identifier: (record.identifier, record.datestamp, record.metadata[0].text) for record in found}
+        found = build(paths, folder, accept, lambda reason, record: pytest.fail(reason))
     assert kept == {identifier: version for identifier, version in expected.items() if version[2]}
     assert found.deleted == sum(not version[2] for version in expected.values())
     assert found.versions == sum(map(len, pages))
+
+
+def test_several_processes_make_the_same_of_it_as_one(window: Any, tmp_path: Path) -> None:
+    pages = [
+        [(f"{number % 70}", f"2024-01-{page + 1:02}", f"{page} {number}") for number in range(100)]
+        for page in range(20)
+    ]
+    paths = [window(*pages[:10]), window(*pages[10:])]
+    outcomes: list[list[dict[str, Any]]] = []
+    for processes in (1, 2):
+        records: list[dict[str, Any]] = []
+        counts = build(paths, tmp_path, records.append, lambda reason, record: pytest.fail(reason), processes)
+        assert counts == Built(versions=2000, records=70, rejects=0, deleted=0)
+        outcomes.append(records)
+    assert outcomes[0] == outcomes[1]

@@ -1,15 +1,21 @@
 """The second step of a harvest, without the network: from the files of its windows to the records of a release."""
 
-from collections.abc import Callable, Iterable
+import struct
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from lxml import etree
+import orjson
 
-from crawlers.runtime.oai.answer import OaiRecord
-from crawlers.runtime.oai.convert import ConversionError, convert
+from crawlers.runtime.oai.conversion import Version, convert_all, processors
 from crawlers.runtime.oai.newest import Newest
+from crawlers.runtime.oai.windows import read_frames
+
+# Below so many bytes of window files, other processes would take longer to start than this one to convert them.
+_WORTH_PROCESSES_BYTES = 1 << 20
+_SIZES = struct.Struct("=II")
 
 
 @dataclass(frozen=True)
@@ -29,34 +35,51 @@ def build(
     scratch: Path,
     accept: Callable[[dict[str, Any]], None],
     reject: Callable[[str, dict[str, Any]], None],
+    processes: int = 0,
 ) -> Built:
     """Convert the newest version of every record in ``windows`` (files, oldest first) that was not deleted.
 
-    :param scratch: a folder for temporary files.
+    :param scratch: a folder for temporary files, which take as much as all records together.
     :param accept: called with each record made.
     :param reject: called with the reason and the record as it came, for each that can't be converted.
+    :param processes: how many convert; 0: as many as it is worth.
     :raises WindowFileError: a window's file can't be read.
     """
-    newest = Newest(windows, scratch)
+    paths = list(windows)
+    if not processes:
+        large = sum(path.stat().st_size for path in paths) >= _WORTH_PROCESSES_BYTES
+        processes = processors() if large else 1
+    bodies = (body for path in paths for _, body in read_frames(path))
+    newest = Newest(scratch)
     records = rejects = 0
-    for record in newest:
+    with tempfile.TemporaryFile(dir=scratch, buffering=1 << 20) as file:
         try:
-            made = convert(record)
-        except ConversionError as error:
-            rejects += 1
-            reject(str(error), as_it_came(record))
-        else:
-            records += 1
-            accept(made)
+            for versions in convert_all(bodies, processes):
+                for version in versions:
+                    newest.add(version.identifier, version.datestamp, version.deleted)
+                    _write(file, version)
+            newest.choose()
+        finally:
+            newest.close()
+        for number, (content, reason) in enumerate(_read(file, newest.versions)):
+            if not newest.is_kept(number):
+                continue
+            if reason:
+                rejects += 1
+                reject(reason, orjson.loads(content))
+            else:
+                records += 1
+                accept(orjson.loads(content))
     return Built(newest.versions, records, rejects, newest.deleted)
 
 
-def as_it_came(record: OaiRecord) -> dict[str, Any]:
-    """The record for the rejects, its metadata as XML."""
-    metadata = record.metadata
-    return {
-        "_id": record.identifier,
-        "datestamp": record.datestamp,
-        "sets": list(record.set_specs),
-        "metadata": None if metadata is None else etree.tostring(metadata, encoding="unicode", with_tail=False),
-    }
+def _write(file: IO[bytes], version: Version) -> None:
+    reason = version.reason.encode("utf-8", "replace")
+    file.write(_SIZES.pack(len(version.content), len(reason)) + version.content + reason)
+
+
+def _read(file: IO[bytes], count: int) -> Iterator[tuple[bytes, str]]:
+    file.seek(0)
+    for _ in range(count):
+        content, reason = _SIZES.unpack(file.read(_SIZES.size))
+        yield file.read(content), file.read(reason).decode()

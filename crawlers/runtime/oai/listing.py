@@ -301,7 +301,10 @@ class Listing:
         what lies between. Of an instant nothing is left out so: its list only goes on too far.
         """
         seen, arguments = self.seen, self.arguments()
-        moments = [moment for record in records if (moment := parse_date(record.datestamp)) is not None]
+        dates = [record.datestamp for record in records if record.datestamp]
+        moments = (
+            [moment for text in (min(dates), max(dates)) if (moment := parse_date(text)) is not None] if dates else []
+        )
         inside = all(
             ("from" not in arguments or moment >= self.start) and ("until" not in arguments or moment <= self.until)
             for moment in moments

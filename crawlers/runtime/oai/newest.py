@@ -10,98 +10,82 @@ from itertools import groupby
 from pathlib import Path
 from typing import IO
 
-from crawlers.runtime.oai.answer import OaiRecord
-from crawlers.runtime.oai.windows import read_window
-
 # About 32 MB of memory while they are sorted.
 _SORTED_AT_ONCE = 200_000
 # More files than this are never open at once.
 _MERGED_AT_ONCE = 64
+_ESCAPED = str.maketrans({"\t": "%09", "\n": "%0A", "\r": "%0D"})
 
 
 class Newest:
-    """The newest version of each record in ``windows``, given as paths of their files, oldest first.
+    """Takes all versions of all records, oldest window first, and tells which are the newest.
 
-    Newest is what has the latest datestamp; of two that have the same one, what stands in the later window, or later in the same.
-    Iterating gives those that were not deleted, in the order of the windows. The same windows always give the same.
+    Newest is what has the latest datestamp; of two that have the same one, what came later. The same versions in the same order always
+    give the same. ``versions``: how many there are; once it was chosen, ``deleted``: how many identifiers are gone by their newest
+    version, and ``kept``: how many are left.
 
-    ``versions``: how many records the windows hold in all; ``deleted``: how many identifiers are gone by their newest version;
-    ``kept``: how many are left.
-
-    :param scratch: a folder for temporary files, of some 100 bytes a version; nothing is left in it.
-    :raises WindowFileError: a window's file can't be read.
+    :param scratch: a folder for temporary files of some 100 bytes a version. They have no name, and end with the process.
     """
 
-    def __init__(self, windows: Iterable[Path], scratch: Path) -> None:
-        self._windows = list(windows)
-        self._kept = bytearray()  # one bit a version
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._batch: list[str] = []
+        self._files: list[IO[str]] = []
+        self._keep = bytearray()  # one bit a version
         self.versions = self.deleted = self.kept = 0
-        with tempfile.TemporaryDirectory(prefix=".newest-", dir=scratch) as folder:
-            self._choose(_sorted_lines(self._lines(), Path(folder)))
 
-    def __iter__(self) -> Iterator[OaiRecord]:
-        number = 0
-        for window in self._windows:
-            for record in read_window(window):
-                if self._kept[number >> 3] >> (number & 7) & 1:
-                    yield record
-                number += 1
+    def add(self, identifier: str, datestamp: str, deleted: bool) -> None:
+        """Take the next version."""
+        # Sorts by identifier, then datestamp, then place. A day comes before its seconds: it says less.
+        key = f"{identifier.translate(_ESCAPED)}\t{datestamp.translate(_ESCAPED)}\t{self.versions:012d}\t{'-' if deleted else '+'}\n"
+        self._batch.append(key)
+        self.versions += 1
+        if len(self._batch) >= _SORTED_AT_ONCE:
+            self._spill()
 
-    def _lines(self) -> Iterator[str]:
-        for window in self._windows:
-            for record in read_window(window):
-                yield _line(record, self.versions)
-                self.versions += 1
-        self._kept = bytearray(self.versions // 8 + 1)
-
-    def _choose(self, lines: Iterable[str]) -> None:
-        for _, versions in groupby(lines, key=_identifier):
+    def choose(self) -> None:
+        """Find the newest versions; all were taken."""
+        self._keep = bytearray(self.versions // 8 + 1)
+        self._batch.sort()
+        for _, versions in groupby(heapq.merge(*map(_rewound, self._files), self._batch), key=_identifier):
             *_, newest = versions  # sorted: the last one
-            state, _, number = newest.rpartition("\t")[2].strip().partition(":")
-            if state == "deleted":
+            number, state = newest[:-1].rsplit("\t", 2)[1:]
+            if state == "-":
                 self.deleted += 1
             else:
                 self.kept += 1
-                self._kept[int(number) >> 3] |= 1 << (int(number) & 7)
+                self._keep[int(number) >> 3] |= 1 << (int(number) & 7)
+        self.close()
+
+    def is_kept(self, number: int) -> bool:
+        """Whether the version that came as this number, from 0, is the newest of its record, and no deletion."""
+        return bool(self._keep[number >> 3] >> (number & 7) & 1)
+
+    def close(self) -> None:
+        """Forget what is on disk."""
+        for file in self._files:
+            file.close()
+        self._files, self._batch = [], []
+
+    def _spill(self) -> None:
+        self._batch.sort()
+        self._files.append(self._write(self._batch))
+        self._batch = []
+        if len(self._files) == _MERGED_AT_ONCE:
+            merged = self._write(heapq.merge(*map(_rewound, self._files)))
+            self.close()
+            self._files = [merged]
+
+    def _write(self, lines: Iterable[str]) -> IO[str]:
+        file = tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=self._scratch)
+        file.writelines(lines)
+        return file
 
 
-def _line(record: OaiRecord, number: int) -> str:
-    # Sorts by identifier, then datestamp, then place in the windows. A day comes before its seconds: it says less.
-    identifier = record.identifier.translate(_ESCAPED)
-    place = f"{number:012d}"
-    state = "deleted" if record.deleted else "there"
-    return f"{identifier}\t{record.datestamp.translate(_ESCAPED)}\t{place}\t{state}:{number}\n"
-
-
-_ESCAPED = str.maketrans({"\t": "%09", "\n": "%0A", "\r": "%0D"})
+def _rewound(file: IO[str]) -> Iterator[str]:
+    file.seek(0)
+    return iter(file)
 
 
 def _identifier(line: str) -> str:
     return line.partition("\t")[0]
-
-
-def _sorted_lines(lines: Iterator[str], folder: Path) -> Iterator[str]:
-    """``lines`` sorted, in the memory that one batch takes."""
-    files: list[IO[str]] = []
-    while batch := [line for _, line in zip(range(_SORTED_AT_ONCE), lines, strict=False)]:
-        batch.sort()
-        if len(batch) < _SORTED_AT_ONCE and not files:
-            return iter(batch)
-        files.append(_write(batch, folder))
-        if len(files) == _MERGED_AT_ONCE:
-            files = [_write(_merge(files), folder)]
-    return _merge(files)
-
-
-def _write(lines: Iterable[str], folder: Path) -> IO[str]:
-    file = tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=folder)  # noqa: SIM115 - closed by _merge
-    file.writelines(lines)
-    return file
-
-
-def _merge(files: list[IO[str]]) -> Iterator[str]:
-    for file in files:
-        file.seek(0)
-    yield from heapq.merge(*files)
-    for file in files:
-        file.close()

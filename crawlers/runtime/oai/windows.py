@@ -117,11 +117,16 @@ def read_window(path: Path) -> Iterator[OaiRecord]:
     :raises WindowFileError: it is cut off or was changed.
     """
     for _, body in read_frames(path):
-        try:
-            answer = read_answer(body)
-        except AnswerError:  # kept for people: what it should have held was asked for in another way, or is a gap
-            continue
-        if answer.verb == "ListIdentifiers":
-            yield from (record for record in answer.records() if record.deleted)
-        else:
-            yield from answer.records()
+        yield from read_body(body)
+
+
+def read_body(body: bytes) -> Iterator[OaiRecord]:
+    """The records in the body of one answer, as ``read_window`` says."""
+    try:
+        answer = read_answer(body)
+    except AnswerError:  # kept for people: what it should have held was asked for in another way, or is a gap
+        return
+    if answer.verb == "ListIdentifiers":
+        yield from (record for record in answer.records() if record.deleted)
+    else:
+        yield from answer.records()
