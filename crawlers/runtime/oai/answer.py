@@ -11,6 +11,7 @@ from typing import Any
 from lxml import etree
 
 from crawlers.runtime.oai import mending
+from crawlers.runtime.oai.names import LOCAL
 
 # An answer with one of these roots is OAI-PMH; static repositories have a root of their own (guidelines-static-repository.htm).
 _ROOTS = {"OAI-PMH", "Repository"}
@@ -226,22 +227,20 @@ def _record(element: Any) -> OaiRecord:
     metadata = None
     parts = (element,) if element.tag.endswith("header") else element
     for part in parts:
-        tag = part.tag
-        if not isinstance(tag, str):
-            continue
-        if tag.endswith("header"):
+        name = LOCAL[part.tag]
+        if name == "header":
             deleted = part.get("status") == "deleted"
             for value in part:
-                tag = value.tag
-                if not isinstance(tag, str):
+                name, text = LOCAL[value.tag], value.text
+                if not text:
                     continue
-                if tag.endswith("identifier"):
-                    identifier = (value.text or "").strip()
-                elif tag.endswith(("datestamp", "dateStamp")):  # the latter is pycsw's
-                    datestamp = (value.text or "").strip()
-                elif tag.endswith("setSpec") and value.text:
-                    specs += (value.text.strip(),)
-        elif tag.endswith("metadata"):
+                if name == "identifier":
+                    identifier = text.strip()
+                elif name in ("datestamp", "dateStamp"):  # the latter is pycsw's
+                    datestamp = text.strip()
+                elif name == "setSpec":
+                    specs += (text.strip(),)
+        elif name == "metadata":
             metadata = next((child for child in part if isinstance(child.tag, str)), None)
     return OaiRecord(identifier, datestamp, specs, deleted, metadata)
 

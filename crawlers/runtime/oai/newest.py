@@ -77,7 +77,7 @@ class Newest:
             self._files = [merged]
 
     def _write(self, lines: Iterable[str]) -> IO[str]:
-        file = tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=self._scratch)
+        file = tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=self._scratch)  # noqa: SIM115 - closed by close()
         file.writelines(lines)
         return file
 

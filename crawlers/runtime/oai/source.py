@@ -9,7 +9,8 @@ from crawlers.runtime import http
 from crawlers.runtime.errors import FleetError
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.oai.answer import read_answer
-from crawlers.runtime.oai.build import as_it_came, build
+from crawlers.runtime.oai.build import build
+from crawlers.runtime.oai.conversion import as_it_came
 from crawlers.runtime.oai.convert import ConversionError, convert
 from crawlers.runtime.oai.endpoint import AskError
 from crawlers.runtime.oai.harvest import Wanted

@@ -7,6 +7,8 @@ from typing import Any
 
 from lxml import etree
 
+from crawlers.runtime.oai.names import LOCAL
+
 LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 HREF = "{http://www.w3.org/1999/xlink}href"
 _whole_text = etree.XPath("string()")
@@ -21,19 +23,6 @@ _BLOCK = re.compile(
     r"section|style|table|tbody|td|tfoot|th|thead|title|tr|ul)(?:\s[^<>]*)?/?>",
     re.IGNORECASE,
 )
-
-
-class _LocalNames(dict[Any, str]):
-    """The local name by tag; that of comments and processing instructions, whose tags are no strings, is empty."""
-
-    def __missing__(self, tag: Any) -> str:
-        name = tag.rpartition("}")[2] if isinstance(tag, str) else ""
-        if len(self) < 10_000:  # hostile documents could name any number
-            self[tag] = name
-        return name
-
-
-LOCAL = _LocalNames()
 
 
 def children(element: Any, name: str) -> list[Any]:

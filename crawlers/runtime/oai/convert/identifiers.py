@@ -1,6 +1,7 @@
 """Identifiers, links and relations, and what each of them is."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from crawlers.runtime.oai.convert.record_fields import Fields, add
@@ -17,7 +18,6 @@ _PMC = re.compile(
 )
 _NUMBER = re.compile(r"(?:urn:)?(issn|isbn)[:\s]\s*([0-9Xx-]{8,17})", re.IGNORECASE)
 # What is downloaded, as against the page that describes it: DSpace, Digital Commons, and plain files.
-_FILE_MARKS = ("/bitstream/", "viewcontent.cgi", "/download/")
 _FILE_ENDS = (".pdf", ".zip", ".doc", ".docx", ".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff", ".mp3", ".mp4")
 _SCHEMES = ("http://", "https://", "ftp://")
 
@@ -49,7 +49,8 @@ def is_url(text: str) -> bool:
 
 def is_file(url: str) -> bool:
     """Whether ``url`` looks like something to download rather than a page about it."""
-    return any(mark in url for mark in _FILE_MARKS) or url[-5:].lower().endswith(_FILE_ENDS)
+    is_download = "/bitstream/" in url or "viewcontent.cgi" in url or "/download/" in url
+    return is_download or url[-5:].lower().endswith(_FILE_ENDS)
 
 
 def identify(fields: Fields, text: str, kind: str = "") -> None:
@@ -118,7 +119,7 @@ def work(text: str, kind: str = "", *, type_: str = "CreativeWork") -> dict[str,
     return made
 
 
-def landing_page(urls: list[str], doi: str) -> str:
+def landing_page(urls: Sequence[str], doi: str) -> str:
     """The page about the record: the first URL that is no file, else the DOI's, else the first URL; empty where there is none."""
     for page in urls:
         if not is_file(page):

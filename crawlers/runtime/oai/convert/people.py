@@ -8,7 +8,8 @@ from crawlers.runtime.oai.convert.identifiers import is_url, orcid_url, ror_url,
 _ORCID_AFTER = re.compile(
     r"[\s,;(\[]*(?:orcid:?\s*)?(?:https?://orcid\.org/)?\d{4}-\d{4}-\d{4}-\d{3}[\dX][)\]]?\s*", re.IGNORECASE
 )
-_FAMILY_GIVEN = re.compile(r"([^,]{1,60}),\s*([^,\d]{1,60})(?:,\s*(?:Jr\.?|Sr\.?|I{1,3}|IV))?")
+_SUFFIX = re.compile(r",\s*(?:Jr\.?|Sr\.?|I{1,3}|IV)$")
+_DIGIT = re.compile(r"\d")
 # "Smith, John" is a person, "Department of Energy, Office of Science" isn't, though a comma is in both.
 _ORGANISATION = frozenset(
     [
@@ -76,14 +77,24 @@ _ORGANISATION = frozenset(
 
 def person(name: str, given: str = "", family: str = "") -> dict[str, Any]:
     """A person. ``name`` stays as it was written, also ``Family, Given``; without it, the parts make it."""
+    if not given and not family and "," in name:
+        family, given = _parts(name)
     made: dict[str, Any] = {"@type": "Person", "name": name or f"{given} {family}".strip()}
-    if not given and not family and "," in name and (found := _FAMILY_GIVEN.fullmatch(name)):
-        family, given = found[1].strip(), found[2].strip()
     if given:
         made["givenName"] = given
     if family:
         made["familyName"] = family
     return made
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Family and given name of ``Family, Given``; empty where it isn't written so."""
+    family, _, given = name.partition(",")
+    if "," in given:
+        family, _, given = _SUFFIX.sub("", name).partition(",")
+    family, given = family.strip(), given.strip()
+    is_name = family and given and "," not in given and len(name) <= 120 and not _DIGIT.search(given)
+    return (family, given) if is_name else ("", "")
 
 
 def organisation(name: str, identifier: str = "") -> dict[str, Any]:

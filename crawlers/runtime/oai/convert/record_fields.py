@@ -60,6 +60,6 @@ def simplified(fields: Fields) -> Fields:
     """``fields`` with single values where a property that is mostly single has one."""
     for name in _SINGLE_IF_ONE:
         values = fields.get(name)
-        if isinstance(values, list) and len(values) == 1:
+        if type(values) is list and len(values) == 1:
             fields[name] = values[0]
     return fields

@@ -290,13 +290,18 @@ def set_type(fields: Fields, *texts: str) -> None:
     for text in texts:
         if not text:
             continue
-        word = text.rstrip("/").rpartition("/")[2]
-        known = TYPES.get(word.lower().replace(" ", "").replace("_", ""))
+        known = _known_type(text)
         if known and fields.get("@type", "CreativeWork") == "CreativeWork":
             fields["@type"] = known
         if known != text and text.lower() not in ("text", "other"):
             add(fields, "additionalType", text)
     fields.setdefault("@type", "CreativeWork")
+
+
+@lru_cache(maxsize=4096)
+def _known_type(text: str) -> str | None:
+    word = text.rstrip("/").rpartition("/")[2]
+    return TYPES.get(word.lower().replace(" ", "").replace("_", ""))
 
 
 @lru_cache(maxsize=1024)
