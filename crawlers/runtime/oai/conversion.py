@@ -19,7 +19,7 @@ from crawlers.runtime.oai.answer import OaiRecord
 from crawlers.runtime.oai.convert import ConversionError, convert
 from crawlers.runtime.oai.windows import read_body
 
-_PROCESSES_MAX = 8
+_PROCESSES_MAX = 4
 # What waits, a process: enough that none is ever idle.
 _AHEAD = 3
 
