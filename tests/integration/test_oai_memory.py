@@ -13,6 +13,7 @@ PROGRAM = """
 import json, resource, sys
 from pathlib import Path
 from crawlers.runtime.oai.build import build
+from crawlers.runtime.oai.conversion import Converter
 from crawlers.runtime.oai.ledger import Ledger
 from crawlers.runtime.oai.windows import DONE, Frame
 
@@ -33,7 +34,7 @@ for window in range(count // size):
             body = f"<OAI-PMH><ListRecords>{records}</ListRecords></OAI-PMH>".encode()
             writer.add(Frame(url="http://x/", when="2024-01-01T00:00:00Z", bytes=len(body)), body)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-built = build([window.path for window in ledger.windows()], folder, lambda record: None, lambda *reject: None, processes=1)
+built = build([window.path for window in ledger.windows()], folder, lambda record: None, lambda *reject: None, Converter(folder, 1).__enter__())
 assert built.records == count, built
 print(json.dumps([before / 1024, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 """

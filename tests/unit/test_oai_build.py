@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawlers.runtime.oai import newest
+from crawlers.runtime.errors import FleetError
+from crawlers.runtime.oai import conversion, newest
 from crawlers.runtime.oai.build import Built, build
+from crawlers.runtime.oai.conversion import Converter
 from crawlers.runtime.oai.ledger import Ledger
-from crawlers.runtime.oai.windows import DONE, Frame, WindowFileError
+from crawlers.runtime.oai.windows import DONE, Frame, WindowFileError, read_frames
 
 Version = tuple[str, str, str]  # identifier, datestamp, title; an empty title: deleted
 
@@ -159,16 +161,42 @@ def test_the_newest_are_what_a_dictionary_would_have_kept(
     assert found.versions == sum(map(len, pages))
 
 
-def test_several_processes_make_the_same_of_it_as_one(window: Any, tmp_path: Path) -> None:
+def test_several_processes_make_the_same_of_it_as_one_and_so_does_what_was_converted_ahead(
+    window: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(conversion, "_WORTH_PROCESSES_BYTES", 1)
     pages = [
         [(f"{number % 70}", f"2024-01-{page + 1:02}", f"{page} {number}") for number in range(100)]
         for page in range(20)
     ]
     paths = [window(*pages[:10]), window(*pages[10:])]
+    bodies = [body for path in paths for _, body in read_frames(path)]
     outcomes: list[list[dict[str, Any]]] = []
-    for processes in (1, 2):
+    for processes, ahead in ((1, []), (2, []), (2, bodies[:5])):
         records: list[dict[str, Any]] = []
-        counts = build(paths, tmp_path, records.append, lambda reason, record: pytest.fail(reason), processes)
+        with Converter(tmp_path, processes) as converter:
+            for body in ahead:
+                converter.offer(body)
+            counts = build(paths, tmp_path, records.append, lambda reason, record: pytest.fail(reason), converter)
         assert counts == Built(versions=2000, records=70, rejects=0, deleted=0)
         outcomes.append(records)
-    assert outcomes[0] == outcomes[1]
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+def test_a_process_that_is_killed_ends_the_build_with_an_error(window: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(conversion, "_WORTH_PROCESSES_BYTES", 1)
+    path = window(*([(f"{page}", "2024-01-01", "x")] for page in range(30)))
+
+    def accept(record: dict[str, Any]) -> None:
+        pytest.fail("nothing is given on before all is converted")
+
+    with Converter(tmp_path, 2) as converter:
+        converter.offer(b"<OAI-PMH/>")
+        pool = converter._pool
+        assert pool is not None
+        while not pool._processes:
+            pass
+        for process in list(pool._processes.values()):
+            process.kill()
+        with pytest.raises(FleetError, match="was killed"):
+            build([path], tmp_path, accept, lambda reason, record: pytest.fail(reason), converter)

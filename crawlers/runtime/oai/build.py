@@ -3,18 +3,17 @@
 import struct
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
 
-from crawlers.runtime.oai.conversion import Version, convert_all, processors
+from crawlers.runtime.oai.conversion import Converter, Version
 from crawlers.runtime.oai.newest import Newest
 from crawlers.runtime.oai.windows import read_frames
 
-# Below so many bytes of window files, other processes would take longer to start than this one to convert them.
-_WORTH_PROCESSES_BYTES = 1 << 20
 _SIZES = struct.Struct("=II")
 
 
@@ -35,26 +34,24 @@ def build(
     scratch: Path,
     accept: Callable[[dict[str, Any]], None],
     reject: Callable[[str, dict[str, Any]], None],
-    processes: int = 0,
+    converter: Converter | None = None,
 ) -> Built:
     """Convert the newest version of every record in ``windows`` (files, oldest first) that was not deleted.
 
     :param scratch: a folder for temporary files, which take as much as all records together.
     :param accept: called with each record made.
     :param reject: called with the reason and the record as it came, for each that can't be converted.
-    :param processes: how many convert; 0: as many as it is worth.
+    :param converter: what converts, and may have done some of it ahead.
     :raises WindowFileError: a window's file can't be read.
     """
-    paths = list(windows)
-    if not processes:
-        large = sum(path.stat().st_size for path in paths) >= _WORTH_PROCESSES_BYTES
-        processes = processors() if large else 1
-    bodies = (body for path in paths for _, body in read_frames(path))
+    bodies = (body for path in windows for _, body in read_frames(path))
     newest = Newest(scratch)
     records = rejects = 0
-    with tempfile.TemporaryFile(dir=scratch, buffering=1 << 20) as file:
+    with ExitStack() as stack:
+        file = stack.enter_context(tempfile.TemporaryFile(dir=scratch, buffering=1 << 20))
+        converter = converter or stack.enter_context(Converter(scratch))
         try:
-            for versions in convert_all(bodies, processes):
+            for versions in converter.convert_all(bodies):
                 for version in versions:
                     newest.add(version.identifier, version.datestamp, version.deleted)
                     _write(file, version)

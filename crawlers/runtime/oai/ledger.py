@@ -12,7 +12,7 @@ has no file is open. The number in front counts the harvests; a later one asks a
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -96,10 +96,11 @@ class Gap:
 
 
 class Ledger:
-    """The ledger in ``folder``. Any number of processes may write windows; each window is written by one at a time."""
+    """The ledger in ``folder``. ``on_answer`` is called with the body of each answer that goes into a window. Any number of processes may write windows; each window is written by one at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, on_answer: Callable[[bytes], None] | None = None) -> None:
         self.folder = folder
+        self._on_answer = on_answer
 
     def open(self) -> None:
         """Make the folder, and remove what killed processes left half written."""
@@ -158,7 +159,7 @@ class Ledger:
         temporary = temporary_path(self.folder, name)
         with create_temporary(self.folder, name) as file:
             try:
-                writer = WindowWriter(file, temporary, until)
+                writer = WindowWriter(file, temporary, until, self._on_answer)
                 yield writer
                 writer.finish()
                 if not writer.state:

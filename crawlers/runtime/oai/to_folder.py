@@ -12,6 +12,7 @@ from crawlers.runtime import http
 from crawlers.runtime.crawl import code_version
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.oai.build import build
+from crawlers.runtime.oai.conversion import Converter
 from crawlers.runtime.oai.endpoint import Endpoint
 from crawlers.runtime.oai.harvest import Harvest, Wanted
 from crawlers.runtime.oai.ledger import Ledger
@@ -73,14 +74,15 @@ def harvest_to(folder: Path, access: Access, wanted: Wanted) -> Harvested:
     result = Harvested(str(folder))
     with stopping() as stop, ReleaseWriter(folder, manifest, code_version=code_version(), folder=folder) as writer:
         tally = Tally()
-        ledger = Ledger(folder / LEDGER)
-        with stop.heeding():
+        with stop.heeding(), Converter(folder) as converter:
+            ledger = Ledger(folder / LEDGER, converter.offer)
             run_harvest(access, manifest, wanted, ledger, tally, result)
             built = build(
                 [window.path for window in ledger.windows()],
                 folder,
                 writer.write,
                 lambda reason, record: writer.reject(reason, record=record),
+                converter,
             )
         result.gap_list = [gap.describe() for gap in ledger.gaps()]
         counts = writer.settle()

@@ -7,7 +7,7 @@ decompressed, then a newline. Its name says which range it covers and how that w
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -57,13 +57,16 @@ class WindowFileError(FleetError):
 class WindowWriter:
     """Writes frames to ``file``, which lies at ``path`` and stays open.
 
-    ``state`` and ``until``: what the window is going to be, and where it ends; whoever adds to it says so.
+    ``on_answer`` is called with each body. ``state`` and ``until``: what the window is going to be, and where it ends; whoever adds to it says so.
     """
 
-    def __init__(self, file: IO[bytes], path: Path, until: int) -> None:
+    def __init__(
+        self, file: IO[bytes], path: Path, until: int, on_answer: Callable[[bytes], None] | None = None
+    ) -> None:
         self.until = until
         self.state = EMPTY
         self._path = path
+        self._on_answer = on_answer
         self._buffer = io.BufferedWriter(file, 1 << 18)
         self._gzip = self._member()
 
@@ -72,6 +75,8 @@ class WindowWriter:
         self._gzip.write(msgspec.json.encode(frame) + b"\n")
         self._gzip.write(body)
         self._gzip.write(b"\n")
+        if self._on_answer:
+            self._on_answer(body)
 
     def identifiers(self) -> set[str]:
         """Those of the records written so far."""
