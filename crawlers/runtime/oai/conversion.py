@@ -79,7 +79,7 @@ class Converter:
             if not self._is_worth_it(self._offered_bytes) or self._under_way >= _AHEAD * self._processes:
                 return
             try:
-                future = self._start().submit(_convert_and_pack, body)
+                future = self._submit(body)
             except BrokenProcessPool:  # said when the rest is converted
                 return
             self._under_way += 1
@@ -99,7 +99,7 @@ class Converter:
                 if (made := self._take(body)) is not None:
                     waiting.append(made)
                 elif self._pool or self._is_worth_it(seen_bytes):
-                    waiting.append(self._start().submit(_convert_and_pack, body))
+                    waiting.append(self._submit(body))
                 else:
                     waiting.append(convert_body(body))
                 if len(waiting) >= _AHEAD * self._processes:
@@ -115,12 +115,15 @@ class Converter:
     def _is_worth_it(self, size: int) -> bool:
         return self._processes > 1 and size >= _WORTH_PROCESSES_BYTES
 
-    def _start(self) -> ProcessPoolExecutor:
+    def _submit(self, body: bytes) -> "Future[bytes]":
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 self._processes, get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
             )
-        return self._pool
+        try:
+            return self._pool.submit(_convert_and_pack, body)
+        except OSError as error:  # the pool is being closed, since one of its processes was killed
+            raise BrokenProcessPool(str(error)) from error
 
     def _keep(self, digest: bytes, done: "Future[bytes]") -> None:
         with self._lock:
