@@ -20,6 +20,8 @@ COMMANDS = {
     "drift": "fleet.drift:drift",
     "rejects": "fleet.rejects:rejects",
     "replay": "fleet.rejects:replay",
+    "harvest": "fleet.harvest:harvest",
+    "gaps": "fleet.gaps:gaps",
     "test": "fleet.cases:test",
     "record": "fleet.cases:record",
     "new-source": "fleet.new_source:new_source",

@@ -65,7 +65,8 @@ def _write_source(folder: Path, kind: str, url: str, contact: str) -> None:
     folder.mkdir()
     text = manifest(folder.name, kind, url, contact, _schedule(folder.name))
     (folder / MANIFEST).write_text(text, encoding="utf-8")
-    (folder / CODE_FILES[kind]).write_text(template.code(folder.name, url), encoding="utf-8")
+    if template.code:
+        (folder / CODE_FILES[kind]).write_text(template.code(folder.name, url), encoding="utf-8")
     source = load_source(folder)
     case = Case(folder / FIXTURES / FIRST_CASE, tuple(template.pages(url)))
     outcome = run_case(source, case)
@@ -129,7 +130,7 @@ def _put_in_place(written: Path, folder: Path, compose: str | None, sources_dir:
 
 def _say_next(folder: Path, kind: str, note: str) -> None:
     name = folder.name
-    code = folder / CODE_FILES[kind]
+    code = folder / CODE_FILES.get(kind, MANIFEST)
     click.echo(f"The source {name} is in {folder}. {note}")
     click.echo("Next:")
     steps = (

@@ -5,18 +5,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from textwrap import dedent
 from urllib.parse import urljoin, urlsplit
+from xml.sax.saxutils import escape
 
 from crawlers.runtime.cases import Exchange
 
 
 @dataclass(frozen=True)
 class Template:
-    """``code``: the source's code, given its name and URL; ``pages``: the exchanges of its first case, given its URL.
+    """``code``: the source's code, given its name and URL; None where it needs none; ``pages``: the exchanges of its first case, given its URL.
 
     ``peculiar``: what has to be adapted in the code.
     """
 
-    code: Callable[[str, str], str]
+    code: Callable[[str, str], str] | None
     pages: Callable[[str], list[Exchange]]
     peculiar: str
 
@@ -38,7 +39,7 @@ def manifest(name: str, kind: str, url: str, contact: str, schedule: str) -> str
         rate = 1
         error_budget = 0.01
         """
-    )
+    ) + (f'\n[oai]\nendpoint = "{url}"\nmetadata_prefix = "oai_dc"\n' if kind == "oai-pmh" else "")
 
 
 def _class_name(name: str) -> str:
@@ -202,6 +203,45 @@ def _api_pages(url: str) -> list[Exchange]:
     return [_exchange(f"{url}{'&' if urlsplit(url).query else '?'}page=1&size=100", answer, ".json")]
 
 
+def _oai_pages(url: str) -> list[Exchange]:
+    host = urlsplit(url).hostname
+    answer = f"""\
+        <?xml version="1.0" encoding="UTF-8"?>
+        <OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/">
+          <responseDate>2026-01-31T12:00:00Z</responseDate>
+          <request verb="ListRecords" metadataPrefix="oai_dc">{escape(url)}</request>
+          <ListRecords>
+            <record>
+              <header>
+                <identifier>oai:{host}:example-1</identifier>
+                <datestamp>2026-01-31T08:00:00Z</datestamp>
+                <setSpec>datasets</setSpec>
+              </header>
+              <metadata>
+                <oai_dc:dc xmlns:oai_dc="http://www.openarchives.org/OAI/2.0/oai_dc/" xmlns:dc="http://purl.org/dc/elements/1.1/">
+                  <dc:title>A first dataset</dc:title>
+                  <dc:creator>Example, Erika</dc:creator>
+                  <dc:description>What was measured, and how.</dc:description>
+                  <dc:identifier>https://{host}/datasets/example-1</dc:identifier>
+                  <dc:date>2026-01-31</dc:date>
+                  <dc:type>Dataset</dc:type>
+                </oai_dc:dc>
+              </metadata>
+            </record>
+            <record>
+              <header status="deleted">
+                <identifier>oai:{host}:example-2</identifier>
+                <datestamp>2026-01-31T09:00:00Z</datestamp>
+              </header>
+            </record>
+          </ListRecords>
+        </OAI-PMH>
+        """
+    return [
+        _exchange(f"{url}{'&' if urlsplit(url).query else '?'}verb=ListRecords&metadataPrefix=oai_dc", answer, ".xml")
+    ]
+
+
 def _exchange(url: str, text: str, suffix: str) -> Exchange:
     return Exchange(url, dedent(text).encode(), suffix)
 
@@ -210,4 +250,5 @@ TEMPLATES = {
     "scrapy": Template(_scrapy_code, _scrapy_pages, "start_urls and the selectors"),
     "jsonld": Template(_jsonld_code, _jsonld_pages, "start_urls and landing_pattern"),
     "api": Template(_api_code, _api_pages, "DATASETS, the names of fields, and how its pages are counted"),
+    "oai-pmh": Template(None, _oai_pages, "endpoint, metadata_prefix and, for a part of it only, set"),
 }

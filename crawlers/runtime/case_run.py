@@ -34,6 +34,8 @@ def run_case(source: Source, case: Case) -> dict[str, Any]:
     run = _Run(source, case)
     if source.manifest.kind == "api":
         run.run_parse()
+    elif source.manifest.kind == "oai-pmh":
+        run.run_oai()
     else:
         run.run_spider()
     return run.outcome()
@@ -71,6 +73,22 @@ class _Run:
         parse = load_parse(self.source)
         for record in self.outputs(lambda: parse(_CaseClient(self)), "parse"):
             self.take(record)
+
+    def run_oai(self) -> None:
+        from crawlers.runtime.oai.answer import AnswerError
+        from crawlers.runtime.oai.source import read_case
+
+        assert self.source.manifest.oai is not None
+        url = self.case.exchanges[0].url
+        while url and (exchange := self.answer(url)):
+            try:
+                records, errors, url = read_case(exchange.body, self.source.manifest.oai.endpoint)
+            except AnswerError as error:
+                self.errors.append(f"{url}: {error}")
+                return
+            self.errors += errors
+            for record in records:
+                self.take(record)
 
     def run_spider(self) -> None:
         from scrapy import Request

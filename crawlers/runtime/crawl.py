@@ -73,6 +73,7 @@ def _end(run: Run, entry: RunEntry, shared_dir: Path) -> Description:
     require_whole(manifest, run.tally, counts, limited=run.limited)
     description = writer.describe(run.tally.errors)
     description.validation = run.validator.summary()
+    description.gaps, description.deleted = run.gaps, run.deleted
     last = _read_published(writer.folder)
     description.reasons = judge(manifest, run.tally, description, last)
     entry.describe(description)
@@ -137,6 +138,10 @@ def code_version() -> str:
 def _crawl_as_kind(run: Run) -> None:
     if run.source.manifest.kind == "api":
         _run_harvester(run)
+    elif run.source.manifest.kind == "oai-pmh":
+        from crawlers.runtime.oai.source import crawl_oai
+
+        crawl_oai(run)
     else:
         from crawlers.runtime.scrapy_run import (
             run_spider,

@@ -22,7 +22,7 @@ MANIFEST = "source.toml"
 NAME_PATTERN = r"^[a-z][a-z0-9_]{1,39}$"
 # It travels in a header: printable ASCII.
 CONTACT_PATTERN = r"^[ -~]+\Z"
-KINDS = ("scrapy", "jsonld", "api")
+KINDS = ("scrapy", "jsonld", "api", "oai-pmh")
 PROFILES = ("nde", "google", "datacite", "none")
 _CRON_FIELD = r"(\*|\d+|[A-Za-z]{3})([-/,](\*|\d+|[A-Za-z]{3}))*"
 
@@ -40,11 +40,29 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     keep_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 30
 
 
+class OaiTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table ``[oai]`` of a source of kind ``oai-pmh``.
+
+    ``endpoint``: the base URL of its OAI-PMH server; ``metadata_prefix``: the format to harvest; ``set``: one set only, by its setSpec;
+    ``from``, ``until``: dates (``YYYY-MM-DD``), for a part of the history only; ``post``: send requests by POST.
+    ``overlap_days``: how late the server may date a record: each harvest begins so much before the end of the last.
+    How many windows are harvested at once is the manifest's ``concurrency``.
+    """
+
+    endpoint: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+")]
+    metadata_prefix: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.!~*'()-]+$")] = "oai_dc"
+    set: str = ""
+    from_: str = msgspec.field(default="", name="from")
+    until: str = ""
+    overlap_days: Annotated[float, msgspec.Meta(ge=0, le=3650)] = 1.0
+    post: bool = False
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a source declares about itself.
 
     ``kind``: how it is crawled: ``scrapy`` (a Scrapy spider), ``jsonld`` (a spider that reads schema.org JSON-LD from landing
-    pages), ``api`` (a generator of records over an HTTP API).
+    pages), ``api`` (a generator of records over an HTTP API), ``oai-pmh`` (a harvest of an OAI-PMH endpoint; it needs no code).
     ``url``: the home page of the site; ``license_url``: the terms under which its records may be used.
     ``contact``: e-mail address or URL that the site's operators can turn to about this crawler; sent in the User-Agent.
     ``maintainer``: who keeps this source in the team.
@@ -61,10 +79,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``archive``: how long the hub keeps releases.
     ``profile``: what the records are held against (``docs/records.md``); that one misses it is counted and rejects nothing.
     ``require``: fields without which a record is rejected.
+    ``oai``: what a source of kind ``oai-pmh`` harvests, and from where.
     """
 
     name: Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
-    kind: Literal["scrapy", "jsonld", "api"]
+    kind: Literal["scrapy", "jsonld", "api", "oai-pmh"]
     title: _Text
     description: _Text
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+")]
@@ -84,6 +103,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     archive: Retention = Retention()
     profile: Literal["nde", "google", "datacite", "none"] = "nde"
     require: tuple[_Text, ...] = ()
+    oai: OaiTable | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +155,13 @@ def load_source(folder: Path) -> Source:
         check_schedule(manifest.schedule)
     except ValueError as error:
         raise ManifestError(path, _line_of(text, "schedule"), str(error)) from error
+    if (manifest.kind == "oai-pmh") != (manifest.oai is not None):
+        raise ManifestError(
+            path,
+            _line_of(text, "oai" if manifest.oai else "kind"),
+            "a source of kind oai-pmh, and no other, has a table [oai] with its endpoint, e.g.\n[oai]\nendpoint = "
+            '"https://repository.example.org/oai"',
+        )
     return Source(folder, manifest)
 
 

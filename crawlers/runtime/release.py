@@ -79,6 +79,7 @@ class Description(msgspec.Struct, kw_only=True):
     ``outcome``: ``published`` or ``held``; ``reasons``: why it was held, in words, also after it was approved; ``approved``: when.
     ``validation``: how its records meet the source's profile, and what was at fault in them.
     ``coverage``: by top-level field, the share (0 to 1) of records that say something in it (see ``coverage``).
+    ``gaps``: what is known to be missing, as ``fleet gaps`` lists it; ``deleted``: records that the repository says are gone.
 
     A foreign crawler may leave the file out. Fields that we don't know are ignored, so that newer crawlers can add some.
     """
@@ -101,6 +102,8 @@ class Description(msgspec.Struct, kw_only=True):
     errors: dict[str, ErrorCount] = msgspec.field(default_factory=dict)
     coverage: dict[str, float] = msgspec.field(default_factory=dict)
     validation: Validation | None = None
+    gaps: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    deleted: int = 0
 
 
 def release_folder(shared_dir: Path, source: str) -> Path:

@@ -23,6 +23,7 @@ class Run:
     ``base_url``: where requests go instead of the real hosts; empty: to them. ``limit``: stop after so many records; 0: never.
     ``on_record``: called with each record as it will be published. ``origins``: by ``id(item)``, the answer that it came from.
     ``halt``: ends the crawl at once, where it doesn't end by the error that is raised.
+    ``gaps``: what is known to be missing, as ``release.json`` says it; ``deleted``: records that the repository says are gone.
     ``end_reason``: how Scrapy says that the spider ended. ``limited``: whether the limit cut the crawl short.
     """
 
@@ -40,6 +41,8 @@ class Run:
     halt: Callable[[], None] = lambda: None
     end_reason: str = ""
     limited: bool = False
+    gaps: list[dict[str, Any]] = field(default_factory=list)
+    deleted: int = 0
 
     def __post_init__(self) -> None:
         manifest = self.source.manifest

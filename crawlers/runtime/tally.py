@@ -25,6 +25,7 @@ ADVICE = {
     "duplicate": "two records have one _id: see whether both are needed, and make it of what tells them apart",
     "refused": "the source's own code turns the record down: see whether its rule is right",
     "too_large": "the answer is larger than we take",
+    "gap": "records are known to be missing: `fleet gaps` names them, and the next crawl asks for them first",
 }
 # Links that lead elsewhere are counted, but they are no failure of the crawl.
 _HARMLESS = frozenset({"offsite", "redirected"})

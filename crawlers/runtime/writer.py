@@ -50,6 +50,7 @@ class ReleaseWriter:
                 writer.write(record)
             writer.publish(writer.describe(errors))
 
+    :param folder: where to publish instead of in the source's release folder.
     :param started: when the crawl started (aware); its UTC second becomes the release string. Default: now.
     :raises LockedError: on entering, when another crawl of the source is under way.
     :raises FleetError: on entering, when the published release is not older than this one, or the folder can't be written.
@@ -57,10 +58,15 @@ class ReleaseWriter:
     """
 
     def __init__(
-        self, shared_dir: Path, manifest: Manifest, started: datetime | None = None, code_version: str = ""
+        self,
+        shared_dir: Path,
+        manifest: Manifest,
+        started: datetime | None = None,
+        code_version: str = "",
+        folder: Path | None = None,
     ) -> None:
         self.manifest = manifest
-        self.folder = protocol.release_folder(shared_dir, manifest.name)
+        self.folder = folder or protocol.release_folder(shared_dir, manifest.name)
         self.started = started or datetime.now(UTC)
         self.release = ""
         self.counts = Counts()
