@@ -5,10 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from crawlers.runtime.manifest import Manifest
 from tests.command import MANIFEST, Fleet
 from tests.site import Site, serve_site
+
+# How fast a machine makes examples, or runs one, is no property of the code: tests assert nothing of time.
+settings.register_profile("fleet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fleet")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
