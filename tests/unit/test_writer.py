@@ -92,15 +92,19 @@ def test_a_release_describes_itself_truly(tmp_path: Path, manifest: Manifest) ->
     assert read_ndjson(writer.folder / "rejects.ndjson") == [
         {
             "reason": "not_found: HTTP 404",
+            "kind": "not_found",
             "field": "",
             "url": "http://site.invalid/3",
             "record": None,
+            "response": None,
         },
         {
             "reason": "_id '2' is in this release already",
+            "kind": "duplicate",
             "field": "_id",
             "url": "http://site.invalid/2b",
             "record": {"_id": "2", "again": True},
+            "response": None,
         },
     ]
 
