@@ -76,6 +76,7 @@ def test_a_good_crawl_publishes_what_the_site_has_and_tells_what_it_did(fleet: F
         "failed_requests": 0,
         "items": 3,
         "records": 3,
+        "replayed": 0,
         "rejected_items": 0,
         "duplicates": 0,
         "rejects": 0,
