@@ -22,6 +22,7 @@ COMMANDS = {
     "replay": "fleet.rejects:replay",
     "harvest": "fleet.harvest:harvest",
     "gaps": "fleet.gaps:gaps",
+    "harvester": "fleet.harvester:harvester",
     "test": "fleet.cases:test",
     "record": "fleet.cases:record",
     "new-source": "fleet.new_source:new_source",

@@ -53,6 +53,10 @@ class Identify:
     now: str
 
 
+# What is learned of a server on the way, and holds for all of a harvest.
+_LEARNED = ("proved", "identifies", "ignores_dates", "sizes_lie", "cursors_lie", "tokens_skip", "tokens_as_written")
+
+
 class AskError(Exception):
     """A request was given up. ``kind``: an error class of ``tally.ADVICE``, or ``html``, ``truncated``, ``xml``.
 
@@ -98,6 +102,16 @@ class Endpoint:
         self._patience = patience
         self._post = post
         self._lock = threading.Lock()
+
+    def learned(self) -> dict[str, bool]:
+        """What is known of the server."""
+        return {name: getattr(self, name) for name in _LEARNED}
+
+    def learn(self, learned: dict[str, bool]) -> None:
+        """Add what another endpoint for the same server learned."""
+        for name in _LEARNED:
+            if name in learned and learned[name] != (name == "identifies"):
+                setattr(self, name, learned[name])
 
     def count(self, step: str, number: int = 1) -> None:
         """Count a step of rescue."""

@@ -3,7 +3,9 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -14,7 +16,7 @@ from crawlers.runtime.oai.endpoint import AskError, Endpoint, Identify, Stopping
 from crawlers.runtime.oai.ledger import Gap, GapNote, Ledger, Plan, subtract
 from crawlers.runtime.oai.listing import Listing, TooMany
 from crawlers.runtime.oai.planning import Planner
-from crawlers.runtime.oai.rescue import Refused, WindowHarvest
+from crawlers.runtime.oai.rescue import Outcome, Refused, WindowHarvest
 from crawlers.runtime.oai.showing import HarvestProgress
 from crawlers.runtime.oai.windows import EMPTY, MEND
 
@@ -40,10 +42,25 @@ class Wanted:
     workers: int = 1
 
 
+class Windows(Protocol):
+    """Who harvests windows: here, or elsewhere."""
+
+    def run(self, start: int, until: int, limit: int | None = None, cap: int | None = None) -> Outcome:
+        """As ``WindowHarvest.run``."""
+
+
 class Harvest:
     """Harvests ``wanted`` from ``endpoint`` into ``ledger``. Whoever runs it holds the lock that goes with the ledger."""
 
-    def __init__(self, endpoint: Endpoint, ledger: Ledger, wanted: Wanted, progress: HarvestProgress) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        ledger: Ledger,
+        wanted: Wanted,
+        progress: HarvestProgress,
+        windows: Callable[[Plan], Windows] | None = None,
+    ) -> None:
+        self._windows = windows or (lambda plan: WindowHarvest(endpoint, ledger, plan, progress.add))
         self._endpoint = endpoint
         self._ledger = ledger
         self._wanted = wanted
@@ -201,7 +218,7 @@ class Harvest:
             raise self._failure
 
     def _work(self, plan: Plan, planner: Planner) -> None:
-        harvest = WindowHarvest(self._endpoint, self._ledger, plan, self._progress.add)
+        harvest = self._windows(plan)
         try:
             while taken := planner.take():
                 window, limit, cap = taken

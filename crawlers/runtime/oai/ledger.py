@@ -130,6 +130,10 @@ class Ledger:
         """The windows that have records, or none: oldest first, by when they were harvested and then by date."""
         return [window for window in self._files() if window.state != GAP]
 
+    def files_of(self, run: int) -> list[Window]:
+        """What the harvest ``run`` came to an end with, gaps too."""
+        return [window for window in self._files() if window.run == run and window.state != MEND]
+
     def gaps(self) -> list[Gap]:
         """What is missing, oldest first."""
         gaps = []
@@ -146,9 +150,7 @@ class Ledger:
 
     def open_ranges(self, plan: Plan) -> list[Range]:
         """What of the plan has no file yet, oldest first."""
-        covered = sorted(
-            (window.start, window.until) for window in self._files() if window.run == plan.run and window.state != MEND
-        )
+        covered = sorted((window.start, window.until) for window in self.files_of(plan.run))
         return [left for wanted in plan.ranges for left in subtract(wanted, covered)]
 
     @contextmanager

@@ -1,6 +1,7 @@
 """A harvest of any endpoint into a folder, without a manifest: a release, and beside it the ledger that it is built from."""
 
 import logging
+import os
 import re
 import time
 from dataclasses import dataclass, field
@@ -14,8 +15,8 @@ from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.oai.build import build
 from crawlers.runtime.oai.conversion import Converter
 from crawlers.runtime.oai.endpoint import Endpoint
-from crawlers.runtime.oai.harvest import Harvest, Wanted
-from crawlers.runtime.oai.ledger import Ledger
+from crawlers.runtime.oai.harvest import Harvest, Wanted, Windows
+from crawlers.runtime.oai.ledger import Ledger, Plan
 from crawlers.runtime.oai.showing import HarvestProgress
 from crawlers.runtime.oai.transport import Transport
 from crawlers.runtime.settings import PROJECT_URL
@@ -108,7 +109,20 @@ def run_harvest(
     transport, endpoint = open_endpoint(access, manifest, wanted.workers, tally)
     progress = HarvestProgress(manifest.name)
     try:
-        Harvest(endpoint, ledger, wanted, progress).run()
+        windows = None
+        if os.environ.get("FLEET_BROKER"):
+            from crawlers.runtime.oai import scale  # not at the top: Celery takes a while, and most harvests do without
+
+            ledger.open()
+            scale.wait_for_claims(ledger, endpoint)
+
+            def windows(plan: Plan) -> Windows:
+                rate = access.rate / wanted.workers
+                return scale.RemoteWindows(
+                    endpoint, ledger, plan, tally, progress.add, rate=rate, base_url=access.base_url, post=access.post
+                )
+
+        Harvest(endpoint, ledger, wanted, progress, windows).run()
     finally:
         progress.close()
         transport.close()
