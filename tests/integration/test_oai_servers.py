@@ -102,3 +102,4 @@ def test_several_workers_make_the_same_release_as_one(server: str, tmp_path: Pat
     one = harvest(server, tmp_path / "one")
     four = harvest(server, tmp_path / "four", "--workers", "4")
     assert four.records == one.records
+    assert (tmp_path / "four" / "data.ndjson").read_bytes() == (tmp_path / "one" / "data.ndjson").read_bytes()

@@ -305,8 +305,10 @@ class Listing:
         moments = (
             [moment for text in (min(dates), max(dates)) if (moment := parse_date(text)) is not None] if dates else []
         )
+        # By less than a day it may miss: Digital Commons takes the whole day of an ``until`` at midnight.
         inside = all(
-            ("from" not in arguments or moment >= self.start) and ("until" not in arguments or moment <= self.until)
+            ("from" not in arguments or moment > self.start - DAY)
+            and ("until" not in arguments or moment < self.until + DAY)
             for moment in moments
         )
         if seen.pages == 0:
