@@ -19,6 +19,7 @@ from crawlers.runtime.failures import status_class
 from crawlers.runtime.loading import load_parse, load_spider
 from crawlers.runtime.manifest import Source
 from crawlers.runtime.rejects import Answer
+from crawlers.runtime.schema.models import as_dict
 from crawlers.runtime.tally import Tally
 
 if TYPE_CHECKING:
@@ -116,8 +117,11 @@ class _Run:
             self.errors.append(f"{url or orjson.dumps(record).decode()}: {reason}")
 
     def take(self, record: Any) -> None:
+        record = as_dict(record)
         if not isinstance(record, dict):
-            raise CaseError(f"{self.case.folder}: the code yields {record!r:.200}; expected is a record, a dict")
+            raise CaseError(
+                f"{self.case.folder}: the code yields {record!r:.200}; expected is a record, a dict or a model's"
+            )
         try:
             self.records.append(orjson.loads(orjson.dumps(record)))
         except TypeError as error:

@@ -76,6 +76,7 @@ def _end(run: Run, entry: RunEntry, shared_dir: Path) -> Description:
     run.tally.fill(counts)
     require_whole(manifest, run.tally, counts, limited=run.limited)
     description = writer.describe(run.tally.errors)
+    description.validation = run.validator.summary()
     last = _read_published(writer.folder)
     description.reasons = judge(manifest, run.tally, description, last, REQUIRED)
     entry.describe(description)

@@ -58,6 +58,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``allow_empty``: whether a crawl without a record is a release.
     ``obey_robots``: whether robots.txt is followed; a source that says false says why in its description.
     ``archive``: how long the hub keeps releases.
+    ``profile``: what the records are held against (``docs/records.md``); that one misses it is counted and rejects nothing.
+    ``require``: fields without which a record is rejected.
     """
 
     name: Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
@@ -79,6 +81,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     allow_empty: bool = False
     obey_robots: bool = True
     archive: Retention = Retention()
+    profile: Literal["nde", "google", "datacite", "none"] = "nde"
+    require: tuple[_Text, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,20 @@
 """What the runtime adds to each record, so that no source has to."""
 
+import re
 from typing import Any
 
 from crawlers.runtime.manifest import Manifest
 
+_DATES = ("date", "dateCreated", "dateModified", "datePublished")
+_ISO_DATE = re.compile(r"[12]\d{3}(-\d\d(-\d\d(?=T|$))?)?", re.ASCII)
+
 
 def complete(record: dict[str, Any], manifest: Manifest) -> dict[str, Any]:
-    """A copy of ``record`` with the source's name before its ``_id`` and the catalogue that it is in.
+    """A copy of ``record`` with the source's name before its ``_id``, the catalogue that it is in, and its ``date``.
 
     ``includedInDataCatalog`` is schema.org's property (https://schema.org/includedInDataCatalog); one that the source's code
-    set stays. An ``_id`` that is no string is left for the writer to reject.
+    set stays. ``date`` is the latest of the record's other dates, as the NIAID Data Ecosystem has it; without any, there is none.
+    An ``_id`` that is no string is left for the writer to reject.
     """
     completed = dict(record)
     identifier = completed.get("_id")
@@ -17,4 +22,11 @@ def complete(record: dict[str, Any], manifest: Manifest) -> dict[str, Any]:
     if isinstance(identifier, str) and identifier and not identifier.startswith(prefix):
         completed["_id"] = prefix + identifier
     completed.setdefault("includedInDataCatalog", {"@type": "DataCatalog", "name": manifest.title, "url": manifest.url})
+    if not completed.get("date") and (date := _latest_date(completed)):
+        completed["date"] = date
     return completed
+
+
+def _latest_date(record: dict[str, Any]) -> str:
+    found = (_ISO_DATE.match(value) for name in _DATES if isinstance(value := record.get(name), str))
+    return max((match[0] for match in found if match), default="")

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from crawlers.runtime.errors import ReleaseError
+from crawlers.runtime.schema.summary import Validation
 
 DATA = "data.ndjson"
 RELEASE = "release.txt"
@@ -76,6 +77,7 @@ class Description(msgspec.Struct, kw_only=True):
 
     ``sorted``: whether its lines are in the order of their ``_id``, compared as UTF-8 bytes.
     ``outcome``: ``published`` or ``held``; ``reasons``: why it was held, in words, also after it was approved; ``approved``: when.
+    ``validation``: how its records meet the source's profile, and what was at fault in them.
     ``coverage``: by top-level field, the share (0 to 1) of records that say something in it (see ``coverage``).
 
     A foreign crawler may leave the file out. Fields that we don't know are ignored, so that newer crawlers can add some.
@@ -98,6 +100,7 @@ class Description(msgspec.Struct, kw_only=True):
     counts: Counts = msgspec.field(default_factory=Counts)
     errors: dict[str, ErrorCount] = msgspec.field(default_factory=dict)
     coverage: dict[str, float] = msgspec.field(default_factory=dict)
+    validation: Validation | None = None
 
 
 def release_folder(shared_dir: Path, source: str) -> Path:

@@ -9,6 +9,8 @@ from crawlers.runtime.manifest import Source
 from crawlers.runtime.progress import Progress
 from crawlers.runtime.record import complete
 from crawlers.runtime.rejects import Answer
+from crawlers.runtime.schema.models import Record
+from crawlers.runtime.schema.validation import Validator
 from crawlers.runtime.signals import Stop
 from crawlers.runtime.tally import Tally
 from crawlers.runtime.writer import ReleaseWriter
@@ -39,12 +41,27 @@ class Run:
     end_reason: str = ""
     limited: bool = False
 
+    def __post_init__(self) -> None:
+        manifest = self.source.manifest
+        self.validator = Validator([manifest.profile], manifest.require)
+
     def accept(self, record: Any, url: str = "", response: Answer | None = None) -> None:
-        """Take a record that the source's code made of ``response``, or of the page ``url``."""
+        """Take a record, a model's or a dict, that the source's code made of ``response``, or of the page ``url``."""
+        url = url or (response.url if response else "")
+        if isinstance(record, Record):
+            record.source, record.seen = self.source.name, self.writer.started
+            url, record = url or record.source_url, record.to_dict()
+        refusal = None
         if isinstance(record, dict):
             record = complete(record, self.source.manifest)
-        self.writer.write(record, url or (response.url if response else ""), response)
-        if self.on_record and isinstance(record, dict):
+            refusal = self.validator.check(record)
+        if refusal:
+            self.writer.reject(
+                refusal.reason, kind="schema", field=refusal.field, url=url, record=record, response=response
+            )
+        else:
+            self.writer.write(record, url, response)
+        if self.on_record and isinstance(record, dict) and not refusal:
             self.on_record(record)
         self.progress.tick()
 

@@ -30,6 +30,7 @@ from crawlers.runtime.errors import FleetError, PageError
 from crawlers.runtime.failures import failure_class, status_class
 from crawlers.runtime.rejects import Answer
 from crawlers.runtime.run import Run
+from crawlers.runtime.schema.models import as_dict
 
 # Some links are other names of one page. When so many lead to one, that is no page of theirs. Of so many pages that is counted.
 _ALIASES = 10
@@ -63,7 +64,7 @@ class ReleasePipeline:
         return cls(crawler)
 
     def process_item(self, item: Any) -> Any:
-        """Write the item: a dict, or any type that itemadapter knows."""
+        """Write the item: a model's record, a dict, or any type that itemadapter knows."""
         answer = self._run.origins.pop(id(item), None)
         try:
             self._run.accept(plain(item), response=answer)
@@ -140,7 +141,7 @@ class RunExtension:
     def _reject_item(self, item: Any, response: Response | None, reason: str, kind: str) -> None:
         answer = self._run.origins.pop(id(item), None) or (as_answer(response) if response is not None else None)
         url = answer.url if answer else ""
-        self._run.writer.reject(reason, kind=kind, url=url, record=plain(item), response=answer)
+        self._run.writer.reject(reason, kind=kind, url=url, record=as_dict(plain(item)), response=answer)
 
 
 class FailureMiddleware(BaseSpiderMiddleware):
