@@ -23,6 +23,7 @@ COMMANDS = {
     "test": "fleet.cases:test",
     "record": "fleet.cases:record",
     "new-source": "fleet.new_source:new_source",
+    "validate": "fleet.validate:validate",
     "hub": "fleet.hub:hub",
     "dump": "fleet.hub:dump",
     "upload": "fleet.hub:upload",

@@ -87,7 +87,9 @@ def _from_object(value: dict[str, Any], report: Report, usual: str, *, inner: bo
         identifiers += _field(value, "orcid", many(parse_orcid), report) or []
     identifiers = list(dict.fromkeys(identifiers))
     if not names["name"] and not identifiers and not isinstance(value.get("@id"), str):
-        raise Unparsable("neither a name nor an identifier")
+        if any(members(part) for key, part in value.items() if key != "@type"):
+            raise Unparsable("neither a name nor an identifier")
+        return None
     agent = {
         "@type": _type(value, names, usual),
         **names,

@@ -11,12 +11,22 @@ from crawlers.runtime.schema.agents import ORGANISATION, agents
 from crawlers.runtime.schema.dates import parse_date
 from crawlers.runtime.schema.identifiers import parse_doi, parse_identifier, parse_pmid
 from crawlers.runtime.schema.texts import parse_line, parse_text, parse_url
-from crawlers.runtime.schema.unparsable import FieldParser, Report, Unparsable, each, kind_of, one, within
+from crawlers.runtime.schema.unparsable import (
+    FieldParser,
+    Report,
+    Unparsable,
+    each,
+    kind_of,
+    many,
+    members,
+    one,
+    within,
+)
 
 # What is parsed inside an object, whatever its type.
 _PARTS: dict[str, FieldParser] = {
     "name": one(parse_line),
-    "description": one(parse_text),
+    "description": lambda value, report: parse_paragraphs(value, report),
     "contentUrl": one(parse_url),
     "doi": one(parse_doi),
     "pmid": one(parse_pmid),
@@ -40,8 +50,6 @@ def objects(
             report("", value, error.reason)
             return None
         if not made.keys() - {"@type"}:
-            if isinstance(value, dict):
-                report("", value, "an object that says nothing")
             return None
         return {"@type": object_type, **made} if object_type and "@type" not in made else made
 
@@ -53,11 +61,19 @@ def parse_identifiers(value: Any, report: Report) -> Any:
     return _IDENTIFIERS(value, report)
 
 
-def parse_license(value: Any) -> str:
-    """A licence by its URL or its name."""
-    if isinstance(value, dict):
-        value = value.get("url") or value.get("@id") or value.get("name")
-    return parse_line(value)
+def parse_licenses(value: Any, report: Report) -> Any:
+    """A licence by its URL or its name; several are a list."""
+    parsed = _LICENSES(value, report)
+    return parsed[0] if parsed and len(parsed) == 1 else parsed
+
+
+def parse_paragraphs(value: Any, report: Report) -> Any:
+    """One text, a paragraph a line, of however many."""
+    try:
+        return parse_text(members(value)) or None
+    except Unparsable as error:
+        report("", value, error.reason)
+        return None
 
 
 def parse_keywords(value: Any, report: Report) -> Any:
@@ -113,6 +129,12 @@ def _identifier(value: Any, report: Report) -> Any:
     return value if isinstance(value, dict) else text
 
 
+def _license(value: Any) -> str:
+    if isinstance(value, dict):
+        value = value.get("url") or value.get("@id") or value.get("name")
+    return parse_line(value)
+
+
 def _keyword(value: Any, report: Report) -> Any:
     named = value.get("name") if isinstance(value, dict) else value
     try:
@@ -123,6 +145,7 @@ def _keyword(value: Any, report: Report) -> Any:
     return (value if isinstance(value, dict) else word) if word else None
 
 
+_LICENSES = many(_license)
 _IDENTIFIERS = each(_identifier)
 _KEYWORDS = each(_keyword)
 _LOOSE = each(partial(_either, parse_line))

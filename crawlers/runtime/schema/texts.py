@@ -86,8 +86,10 @@ def parse_url(value: Any) -> str:
         raise Unparsable(f"a URL longer than {MAX_URL_LENGTH} characters")
     if not _SCHEME.match(text):
         raise Unparsable("not a URL that begins with http://, https:// or ftp://")
-    if re.search(r"[\s<>\x00-\x1f\x7f]", text):
-        raise Unparsable("a URL with blanks or other characters that none may have")
+    if re.search(r"[<>\x00-\x1f\x7f]", text):
+        raise Unparsable("a URL with characters that none may have")
+    if re.search(r"\s\S*://", text):
+        raise Unparsable("several URLs, one is expected")
     try:
         if not urlsplit(text).hostname:
             raise Unparsable("a URL without a host")

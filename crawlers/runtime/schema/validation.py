@@ -36,11 +36,15 @@ class Refusal(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """The types of a class's fields, compiled: ``whole`` of all, ``alone`` of each; ``expected``: each in words."""
+    """The types of a class's fields, compiled: ``whole`` of all, ``alone`` of each; ``expected``: each in words.
+
+    ``patterns``: what the texts of some look like.
+    """
 
     whole: type[msgspec.Struct]
     alone: dict[str, type[msgspec.Struct]]
     expected: dict[str, str]
+    patterns: dict[str, re.Pattern[str]]
 
 
 class Way(NamedTuple):
@@ -128,21 +132,17 @@ class Validator:
         return None
 
     def _types_are_possible(self, record: dict[str, Any], shape: Shape) -> bool:
+        faulty = [name for name in shape.patterns.keys() & record if not _matches(record[name], shape.patterns[name])]
         try:
             msgspec.convert(record, shape.whole)
-            return True
         except msgspec.ValidationError:
-            pass
-        possible = True
-        for name, value in record.items():
-            if alone := shape.alone.get(name):
-                try:
-                    msgspec.convert({name: value}, alone)
-                except msgspec.ValidationError:
-                    reason = f"is {kind_of(value)}, expected is {shape.expected[name]}"
-                    _count(self._impossible, name, reason, value, record)
-                    possible = False
-        return possible
+            faulty += [
+                name for name, value in record.items() if name in shape.alone and not _converts(name, value, shape)
+            ]
+        for name in dict.fromkeys(faulty):
+            reason = f"is {kind_of(record[name])}, expected is {shape.expected[name]}"
+            _count(self._impossible, name, reason, record[name], record)
+        return not faulty
 
     def _count_unparsed(self, unparsed: Any, record: dict[str, Any]) -> None:
         for told in unparsed if isinstance(unparsed, list) else ():
@@ -202,10 +202,26 @@ def _shape(model: type[Record]) -> Shape:
         msgspec.defstruct(model.__name__, fields),
         {field[0]: msgspec.defstruct(f"{model.__name__}_{field[0]}", [field]) for field in fields},
         {name: field_type.expected for name, field_type in model.types.items()},
+        {name: field_type.pattern for name, field_type in model.types.items() if field_type.pattern},
     )
 
 
 SHAPES = {name: _shape(model) for name, model in MODELS.items()}
+
+
+def _converts(name: str, value: Any, shape: Shape) -> bool:
+    try:
+        msgspec.convert({name: value}, shape.alone[name])
+        return True
+    except msgspec.ValidationError:
+        return False
+
+
+def _matches(value: Any, pattern: re.Pattern[str]) -> bool:
+    """Whether each text in it does; whether it is text at all is for others to see."""
+    if isinstance(value, str):
+        return pattern.match(value) is not None
+    return not isinstance(value, list) or all(_matches(text, pattern) for text in value if isinstance(text, str))
 
 
 def _says_something(value: Any) -> bool:
