@@ -53,7 +53,7 @@ from collections.abc import Iterator
 import scrapy
 from scrapy.http import HtmlResponse
 
-from crawlers.runtime.fields import filled
+from crawlers.runtime.schema.models import Dataset
 
 
 class {_class_name(name)}(scrapy.Spider):
@@ -64,17 +64,17 @@ class {_class_name(name)}(scrapy.Spider):
         yield from response.follow_all(css="h2 a", callback=self.parse_dataset)
         yield from response.follow_all(css="a[rel=next]", callback=self.parse)
 
-    def parse_dataset(self, response: HtmlResponse) -> Iterator[dict]:
-        record = {{
-            "_id": response.url.rstrip("/").rsplit("/", 1)[-1],
-            "@type": "Dataset",
-            "name": response.css("h1::text").get("").strip(),
-            "description": response.css("meta[name=description]::attr(content)").get(),
-            "url": response.url,
-            "datePublished": response.css("time::attr(datetime)").get(),
-            "author": [{{"@type": "Person", "name": name}} for name in response.css(".author::text").getall()],
-        }}
-        yield filled(record)
+    def parse_dataset(self, response: HtmlResponse) -> Iterator[Dataset]:
+        yield Dataset.create(
+            response.url,
+            {{
+                "_id": response.url.rstrip("/").rsplit("/", 1)[-1],
+                "name": response.css("h1::text").get(),
+                "description": response.css("meta[name=description]::attr(content)").get(),
+                "datePublished": response.css("time::attr(datetime)").get(),
+                "author": response.css(".author::text").getall(),
+            }},
+        )
 '''
 
 
@@ -149,13 +149,13 @@ def _api_code(name: str, url: str) -> str:
 from collections.abc import Iterator
 
 from crawlers.runtime.api import ApiClient
-from crawlers.runtime.fields import filled
+from crawlers.runtime.schema.models import Dataset
 
 DATASETS = "{url}"
 PAGE_SIZE = 100
 
 
-def parse(api: ApiClient) -> Iterator[dict]:
+def parse(api: ApiClient) -> Iterator[Dataset]:
     page = seen = 0
     while True:
         page += 1
@@ -169,17 +169,17 @@ def parse(api: ApiClient) -> Iterator[dict]:
             return
 
 
-def record(dataset: dict) -> dict:
-    made = {{
-        "_id": str(dataset["id"]),
-        "@type": "Dataset",
-        "name": dataset.get("title"),
-        "description": dataset.get("description"),
-        "url": f"{parts.scheme}://{parts.netloc}/datasets/{{dataset['id']}}",
-        "datePublished": dataset.get("published"),
-        "author": [{{"@type": "Person", "name": name}} for name in dataset.get("authors", [])],
-    }}
-    return filled(made)
+def record(dataset: dict) -> Dataset:
+    return Dataset.create(
+        f"{parts.scheme}://{parts.netloc}/datasets/{{dataset['id']}}",
+        {{
+            "_id": dataset["id"],
+            "name": dataset.get("title"),
+            "description": dataset.get("description"),
+            "datePublished": dataset.get("published"),
+            "author": dataset.get("authors"),
+        }},
+    )
 '''
 
 

@@ -7,6 +7,7 @@ which comes first says so.
 import re
 import warnings
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 from dateutil import parser
@@ -54,6 +55,7 @@ def parse_date(value: Any, *, day_first: bool | None = None) -> str:
     return _parse(text, day_first)
 
 
+@lru_cache(10_000)  # the dates of a source repeat, and those in words take a while
 def _parse(text: str, day_first: bool | None) -> str:
     if re.match(ISO_DATE, text, re.ASCII) and _is_real(text):
         return text

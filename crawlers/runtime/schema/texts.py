@@ -110,10 +110,10 @@ def parse_number(value: Any) -> int | float:
         return _number(" ".join(value.split()) if len(value) <= 60 else "")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Unparsable(f"is {kind_of(value)}, expected is a number")
-    if not math.isfinite(value):
-        raise Unparsable("not a finite number")
     if isinstance(value, int) and value not in _SIXTY_FOUR_BITS:
         raise Unparsable("a number beyond 64 bits")
+    if not math.isfinite(value):
+        raise Unparsable("not a finite number")
     return value
 
 

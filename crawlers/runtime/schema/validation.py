@@ -132,7 +132,11 @@ class Validator:
         return None
 
     def _types_are_possible(self, record: dict[str, Any], shape: Shape) -> bool:
-        faulty = [name for name in shape.patterns.keys() & record if not _matches(record[name], shape.patterns[name])]
+        faulty = []
+        for name, pattern in shape.patterns.items():
+            value = record.get(name)
+            if value and not (pattern.match(value) if isinstance(value, str) else _matches(value, pattern)):
+                faulty.append(name)
         try:
             msgspec.convert(record, shape.whole)
         except msgspec.ValidationError:

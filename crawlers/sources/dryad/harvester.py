@@ -1,18 +1,16 @@
 """Dryad: its API lists the datasets, a hundred a page, each with all its metadata."""
 
-import html
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from crawlers.runtime.api import ApiClient
-from crawlers.runtime.fields import filled
+from crawlers.runtime.schema.models import Dataset
 
 DATASETS = "https://datadryad.org/api/v2/datasets"
 PAGE_SIZE = 100
 
 
-def parse(api: ApiClient) -> Iterator[dict]:
+def parse(api: ApiClient) -> Iterator[Dataset]:
     page = seen = 0
     while True:
         page += 1
@@ -30,50 +28,37 @@ def parse(api: ApiClient) -> Iterator[dict]:
             return
 
 
-def record(dataset: dict[str, Any]) -> dict[str, Any]:
+def record(dataset: dict[str, Any]) -> Dataset:
     doi = dataset["identifier"].removeprefix("doi:")
-    made = {
-        "@type": "Dataset",
-        "name": dataset.get("title"),
-        "description": text(dataset.get("abstract")),
-        "url": dataset.get("sharingLink") or f"https://datadryad.org/dataset/doi:{doi}",
-        "doi": doi,
-        "author": [author(person) for person in dataset.get("authors", [])],
-        "funding": [funding(funder) for funder in dataset.get("funders", [])],
-        "keywords": dataset.get("keywords"),
-        "datePublished": dataset.get("publicationDate"),
-        "dateModified": dataset.get("lastModificationDate"),
-        "license": dataset.get("license"),
-        "version": dataset.get("versionNumber"),
-        "citation": [
-            {"identifier": work["identifier"], "name": work.get("relationship")}
-            for work in dataset.get("relatedWorks", [])
-            if work.get("identifier")
-        ],
-        "spatialCoverage": [
-            {"@type": "Place", "name": location["place"]}
-            for location in dataset.get("locations", [])
-            if location.get("place")
-        ],
-    }
-    return {"_id": doi, **filled(made)}
+    return Dataset.create(
+        dataset.get("sharingLink") or f"https://datadryad.org/dataset/doi:{doi}",
+        {
+            "_id": doi,
+            "name": dataset.get("title"),
+            "description": dataset.get("abstract"),
+            "doi": doi,
+            "author": [author(person) for person in dataset.get("authors", [])],
+            "funding": [
+                {"identifier": funder.get("awardNumber"), "funder": funder.get("organization")}
+                for funder in dataset.get("funders", [])
+            ],
+            "keywords": dataset.get("keywords"),
+            "datePublished": dataset.get("publicationDate"),
+            "dateModified": dataset.get("lastModificationDate"),
+            "license": dataset.get("license"),
+            "version": dataset.get("versionNumber"),
+            "citation": [
+                {"identifier": work["identifier"], "name": work.get("relationship")}
+                for work in dataset.get("relatedWorks", [])
+                if work.get("identifier")
+            ],
+            "spatialCoverage": [location.get("place") for location in dataset.get("locations", [])],
+        },
+    )
 
 
 def author(person: dict[str, Any]) -> dict[str, Any]:
-    """The e-mail address that Dryad gives too is left out: nobody needs it to find data."""
-    made = {
-        "givenName": person.get("firstName"),
-        "familyName": person.get("lastName"),
-        "name": " ".join(filter(None, (person.get("firstName"), person.get("lastName")))),
-        "identifier": f"https://orcid.org/{person['orcid']}" if person.get("orcid") else None,
-        "affiliation": {"@type": "Organization", "name": person["affiliation"]} if person.get("affiliation") else None,
-    }
-    return {"@type": "Person", **filled(made)}
-
-
-def funding(funder: dict[str, Any]) -> dict[str, Any]:
-    return filled({"identifier": funder.get("awardNumber"), "funder": filled({"name": funder.get("organization")})})
-
-
-def text(abstract: str | None) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", abstract or "")).split())
+    """The e-mail address that Dryad gives too is left out: nobody needs it to find data. Without a first name, it is a group."""
+    first, last = person.get("firstName"), person.get("lastName")
+    names = {"givenName": first, "familyName": last} if first else {"name": last}
+    return {**names, "orcid": person.get("orcid"), "affiliation": person.get("affiliation")}
