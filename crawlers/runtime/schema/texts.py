@@ -16,6 +16,8 @@ from w3lib.url import safe_url_string
 from crawlers.runtime.schema.unparsable import Unparsable, kind_of, plain
 
 MAX_URL_LENGTH = 8000
+# Far longer than any abstract; what is longer would cost seconds, and as a document of MongoDB hardly be let pass.
+MAX_TEXT_LENGTH = 2_000_000
 # Deeper than any generator of pages escapes twice by mistake; each further level costs one more walk through the text.
 MAX_ESCAPING = 8
 _SIXTY_FOUR_BITS = range(-(2**63), 2**64)
@@ -134,6 +136,8 @@ def _text(value: Any) -> str:
         raise Unparsable(f"is {kind_of(value)}, expected is text")
     if not isinstance(value, str):
         return str(parse_number(value))
+    if len(value) > MAX_TEXT_LENGTH:
+        raise Unparsable(f"text longer than {MAX_TEXT_LENGTH} characters")
     text = _whole(value)
     for _ in range(MAX_ESCAPING):
         before = text

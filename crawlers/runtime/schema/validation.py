@@ -139,7 +139,7 @@ class Validator:
                 faulty.append(name)
         try:
             msgspec.convert(record, shape.whole)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, UnicodeEncodeError):
             faulty += [
                 name for name, value in record.items() if name in shape.alone and not _converts(name, value, shape)
             ]
@@ -216,9 +216,11 @@ SHAPES = {name: _shape(model) for name, model in MODELS.items()}
 def _converts(name: str, value: Any, shape: Shape) -> bool:
     try:
         msgspec.convert({name: value}, shape.alone[name])
-        return True
     except msgspec.ValidationError:
         return False
+    except UnicodeEncodeError:  # a lone surrogate: the writer rejects the record for it
+        pass
+    return True
 
 
 def _matches(value: Any, pattern: re.Pattern[str]) -> bool:
