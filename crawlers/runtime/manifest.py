@@ -23,6 +23,7 @@ NAME_PATTERN = r"^[a-z][a-z0-9_]{1,39}$"
 # It travels in a header: printable ASCII.
 CONTACT_PATTERN = r"^[ -~]+\Z"
 KINDS = ("scrapy", "jsonld", "api")
+PROFILES = ("nde", "google", "datacite", "none")
 _CRON_FIELD = r"(\*|\d+|[A-Za-z]{3})([-/,](\*|\d+|[A-Za-z]{3}))*"
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
@@ -189,9 +190,9 @@ def _convert(table: dict, path: Path, text: str) -> Manifest:
         found = re.search(r"at `\$\.(\w+)", str(error))
         key = found[1] if found else ""
         got = f", got {table[key]!r}" if key in table else ""
-        choice = nearest(str(table.get(key)), KINDS) if key == "kind" else ""
-        kinds = f". Kinds: {', '.join(KINDS)}.{choice}" if key == "kind" else ""
-        raise ManifestError(path, _line_of(text, key), f"{error}{got}{kinds}") from error
+        choices = {"kind": KINDS, "profile": PROFILES}.get(key, ())
+        known = f". {key.title()}s: {', '.join(choices)}.{nearest(str(table.get(key)), choices)}" if choices else ""
+        raise ManifestError(path, _line_of(text, key), f"{error}{got}{known}") from error
 
 
 def check_schedule(schedule: str) -> None:

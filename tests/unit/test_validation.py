@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from crawlers.runtime.manifest import PROFILES as MANIFEST_PROFILES
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.ndjson import UnwritableError, encode
 from crawlers.runtime.record import complete
 from crawlers.runtime.schema.completeness import completeness
 from crawlers.runtime.schema.models import ALIASES, MODELS, Dataset
-from crawlers.runtime.schema.profiles import PROFILES
+from crawlers.runtime.schema.profiles import NO_PROFILE, PROFILES
 from crawlers.runtime.schema.summary import Fault
 from crawlers.runtime.schema.validation import Validator, class_of
 
@@ -350,3 +351,7 @@ def _reason(data: dict[str, Any], manifest: Manifest, validator: Validator, *, m
             reason = str(error)
     assert reason.startswith(TRUE_REASONS), reason
     return reason
+
+
+def test_the_manifest_knows_every_profile() -> None:
+    assert set(MANIFEST_PROFILES) == {*PROFILES, NO_PROFILE}

@@ -103,7 +103,7 @@ DATACITE = Profile(
             "Creator": ("author", "creator"),
             "Title": ("name", "headline"),
             "Publisher": ("publisher", "sdPublisher", "provider"),
-            "PublicationYear": ("datePublished", "date"),
+            "PublicationYear": ("datePublished",),
             "ResourceType": ("@type",),
         },
         recommended={
