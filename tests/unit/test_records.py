@@ -165,6 +165,9 @@ def test_a_record_is_made_of_a_dict_only() -> None:
     [
         ("Ana Muster", [{"@type": "Person", "name": "Ana Muster"}]),
         ("Muster, Ana, PhD", [{"@type": "Person", "name": "Muster, Ana, PhD"}]),
+        ("Smith J, Doe A", [{"@type": "Person", "name": "Smith J, Doe A"}]),
+        ({"@list": ["A", "B"]}, [{"@type": "Person", "name": "A"}, {"@type": "Person", "name": "B"}]),
+        ({"legalName": "ACME"}, [{"@type": "Person", "name": "ACME", "legalName": "ACME"}]),
         ("Smith, Jr.", [{"@type": "Person", "name": "Smith, Jr."}]),
         ("University of Nowhere", [{"@type": "Organization", "name": "University of Nowhere"}]),
         ("orcid.org/0000-0002-1825-0097", [{"@type": "Person", "identifier": "https://orcid.org/0000-0002-1825-0097"}]),

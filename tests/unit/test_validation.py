@@ -1,8 +1,10 @@
 """Validation of records: what profiles miss is counted, what can't be in a release is refused, and nothing else."""
 
 import itertools
+import typing
 from typing import Any
 
+import msgspec
 import pytest
 
 from crawlers.runtime.manifest import PROFILES as MANIFEST_PROFILES
@@ -13,7 +15,7 @@ from crawlers.runtime.schema.completeness import completeness
 from crawlers.runtime.schema.models import ALIASES, MODELS, Dataset
 from crawlers.runtime.schema.profiles import NO_PROFILE, PROFILES
 from crawlers.runtime.schema.summary import Fault
-from crawlers.runtime.schema.validation import Validator, class_of
+from crawlers.runtime.schema.validation import SHAPES, Validator, class_of
 
 TEXT = "What was measured, in whom and how, told in a few sentences that say enough."
 GOOD: dict[str, Any] = {
@@ -355,3 +357,11 @@ def _reason(data: dict[str, Any], manifest: Manifest, validator: Validator, *, m
 
 def test_the_manifest_knows_every_profile() -> None:
     assert set(MANIFEST_PROFILES) == {*PROFILES, NO_PROFILE}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_no_pattern_of_msgspec_is_compiled_since_programs_crashed_at_their_end_of_it(name: str) -> None:
+    waiting = list(typing.get_type_hints(SHAPES[name].whole, include_extras=True).values())
+    for hint in waiting:  # grows while it is walked through
+        assert not any(isinstance(part, msgspec.Meta) for part in getattr(hint, "__metadata__", ()))
+        waiting.extend(typing.get_args(hint))

@@ -33,6 +33,8 @@ _ORGANISATION_WORDS = re.compile(
 )
 # What stands after a comma without being a given name.
 _AFTER_NAMES = re.compile(r"(jr|sr|i{1,3}|iv|ph\.? ?d|m\.? ?d|m\.? ?sc|b\.? ?sc|mph|dphil|rn)\.?", re.IGNORECASE)
+# "Smith J, Doe A" are two people, or rather: nobody knows.
+_INITIALS = re.compile(r"\s[A-Z]{1,3}\.?$")
 # DataCite's `nameType`, https://schema.datacite.org/meta/kernel-4/
 _NAME_TYPES = {"Personal": PERSON, "Organizational": ORGANISATION}
 
@@ -74,7 +76,14 @@ def _from_text(value: Any, usual: str) -> dict[str, Any] | None:
 def _parts(name: str) -> dict[str, str]:
     """What a person's name tells of its parts: of "Muster, Ana" it is sure which is which, of "Ana Muster" it is not."""
     family, comma, given = (part.strip() for part in name.partition(","))
-    if not comma or not family or not given or "," in given or _AFTER_NAMES.fullmatch(given):
+    if (
+        not comma
+        or not family
+        or not given
+        or "," in given
+        or _AFTER_NAMES.fullmatch(given)
+        or _INITIALS.search(family)
+    ):
         return {"name": name}
     return {"name": f"{given} {family}", "givenName": given, "familyName": family}
 
@@ -82,6 +91,8 @@ def _parts(name: str) -> dict[str, str]:
 def _from_object(value: dict[str, Any], report: Report, usual: str, *, inner: bool) -> dict[str, Any] | None:
     names = {key: _field(value, key, one(_name), report) for key in ("name", "givenName", "familyName")}
     names["name"] = names["name"] or " ".join(filter(None, (names["givenName"], names["familyName"]))) or None
+    if not names["name"]:
+        names["name"] = _field(value, "legalName", one(_name), report)
     identifiers = _field(value, "identifier", many(parse_agent_identifier), report) or []
     if "orcid" in value:
         identifiers += _field(value, "orcid", many(parse_orcid), report) or []

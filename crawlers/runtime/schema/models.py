@@ -230,7 +230,7 @@ class ComputationalTool(CreativeWork):
 
     schema_type = "ComputationalTool"
 
-    applicationCategory: Texts
+    applicationCategory: Loose
     applicationSubCategory: Terms
     applicationSuite: Text
     availableOnDevice: Texts
@@ -242,7 +242,7 @@ class ComputationalTool(CreativeWork):
     operatingSystem: Texts
     output: Loose
     processorRequirements: Texts
-    programmingLanguage: Texts
+    programmingLanguage: Loose
     softwareAddOn: Loose
     softwareHelp: Works
     softwareRequirements: Loose

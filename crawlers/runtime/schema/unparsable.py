@@ -44,7 +44,9 @@ def plain(value: Any) -> Any:
 
 
 def members(value: Any) -> list[Any]:
-    """``value`` as a list; what says nothing is left out."""
+    """``value`` as a list, also from JSON-LD's ``{"@list": […]}``; what says nothing is left out."""
+    if isinstance(value, dict) and len(value) == 1:
+        value = value.get("@list", value.get("@set", value))
     values = list(value) if isinstance(value, tuple | set | frozenset) else listed(value)
     return [member for member in map(plain, values) if not _is_empty(member)]
 
