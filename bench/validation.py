@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from crawlers.runtime.record import complete
 from crawlers.runtime.schema.models import Dataset
 from crawlers.runtime.schema.profiles import PROFILES
-from crawlers.runtime.schema.validation import SHAPES, Validator
+from crawlers.runtime.schema.shapes import SHAPES
+from crawlers.runtime.schema.validation import Validator
 from tests.conftest import MANIFEST, Manifest
 from tests.real_records import COLLECTIONS, SHARED
 

@@ -13,9 +13,9 @@ from crawlers.runtime.schema.models import (
     ComputationalTool,
     CreativeWork,
     Dataset,
-    Record,
     ScholarlyArticle,
 )
+from crawlers.runtime.schema.record import Record
 from crawlers.runtime.settings import CHECKOUT
 
 SHARED = CHECKOUT.parent / "shared" / "data"

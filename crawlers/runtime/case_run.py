@@ -19,7 +19,7 @@ from crawlers.runtime.failures import status_class
 from crawlers.runtime.loading import load_parse, load_spider
 from crawlers.runtime.manifest import Source
 from crawlers.runtime.rejects import Answer
-from crawlers.runtime.schema.models import as_dict
+from crawlers.runtime.schema.record import as_dict
 from crawlers.runtime.tally import Tally
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from crawlers.runtime.manifest import Source
 from crawlers.runtime.progress import Progress
 from crawlers.runtime.record import complete
 from crawlers.runtime.rejects import Answer
-from crawlers.runtime.schema.models import Record
+from crawlers.runtime.schema.record import Record
 from crawlers.runtime.schema.validation import Validator
 from crawlers.runtime.signals import Stop
 from crawlers.runtime.tally import Tally

@@ -30,7 +30,7 @@ from crawlers.runtime.errors import FleetError, PageError
 from crawlers.runtime.failures import failure_class, status_class
 from crawlers.runtime.rejects import Answer
 from crawlers.runtime.run import Run
-from crawlers.runtime.schema.models import as_dict
+from crawlers.runtime.schema.record import as_dict
 
 # Some links are other names of one page. When so many lead to one, that is no page of theirs. Of so many pages that is counted.
 _ALIASES = 10

@@ -8,8 +8,9 @@ import pytest
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.ndjson import encode
 from crawlers.runtime.record import complete
-from crawlers.runtime.schema.models import MODELS, Record
+from crawlers.runtime.schema.models import MODELS
 from crawlers.runtime.schema.profiles import PROFILES
+from crawlers.runtime.schema.record import Record
 from crawlers.runtime.schema.validation import Validator
 from tests.real_records import COLLECTIONS, SHARED
 

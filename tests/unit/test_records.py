@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from crawlers.runtime.schema.fields import DayFirstDate, Number
-from crawlers.runtime.schema.models import ClinicalTrial, Dataset, Record, as_dict
+from crawlers.runtime.schema.models import ClinicalTrial, Dataset
+from crawlers.runtime.schema.record import Record, as_dict
 
 URL = "https://data.example.org/1"
 

@@ -14,8 +14,9 @@ from crawlers.runtime.record import complete
 from crawlers.runtime.schema.completeness import completeness
 from crawlers.runtime.schema.models import ALIASES, MODELS, Dataset
 from crawlers.runtime.schema.profiles import NO_PROFILE, PROFILES
+from crawlers.runtime.schema.shapes import SHAPES, class_of
 from crawlers.runtime.schema.summary import Fault
-from crawlers.runtime.schema.validation import SHAPES, Validator, class_of
+from crawlers.runtime.schema.validation import Validator
 
 TEXT = "What was measured, in whom and how, told in a few sentences that say enough."
 GOOD: dict[str, Any] = {

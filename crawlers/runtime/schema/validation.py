@@ -5,7 +5,6 @@ depends on nothing but which fields are filled, and the records of a source are 
 """
 
 import re
-import typing
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
@@ -15,13 +14,11 @@ import msgspec
 
 from crawlers.runtime.ndjson import ascii_shown
 from crawlers.runtime.schema.completeness import completeness
-from crawlers.runtime.schema.models import ALIASES, MODELS, Record
 from crawlers.runtime.schema.profiles import NO_PROFILE, PROFILES, Demands, Profile
+from crawlers.runtime.schema.shapes import SHAPES, Shape, class_of
 from crawlers.runtime.schema.summary import Fault, ProfileResult, Validation
 from crawlers.runtime.schema.unparsable import kind_of
 
-# The class of records whose @type is none of ours: its fields are those that all classes have.
-OTHER = "CreativeWork"
 # A source that is at fault in more ways is not what its code thinks; the rest is counted as one.
 MAX_FAULTS = 300
 _MANY_WAYS = 10_000
@@ -33,18 +30,6 @@ class Refusal(NamedTuple):
 
     reason: str
     field: str
-
-
-class Shape(NamedTuple):
-    """The types of a class's fields, compiled: ``whole`` of all, ``alone`` of each; ``expected``: each in words.
-
-    ``patterns``: what the texts of some look like.
-    """
-
-    whole: type[msgspec.Struct]
-    alone: dict[str, type[msgspec.Struct]]
-    expected: dict[str, str]
-    patterns: dict[str, re.Pattern[str]]
 
 
 class Way(NamedTuple):
@@ -132,18 +117,8 @@ class Validator:
         return None
 
     def _types_are_possible(self, record: dict[str, Any], shape: Shape) -> bool:
-        faulty = []
-        for name, pattern in shape.patterns.items():
-            value = record.get(name)
-            if value and not (pattern.match(value) if isinstance(value, str) else _matches(value, pattern)):
-                faulty.append(name)
-        try:
-            msgspec.convert(record, shape.whole)
-        except (msgspec.ValidationError, UnicodeEncodeError):
-            faulty += [
-                name for name, value in record.items() if name in shape.alone and not _converts(name, value, shape)
-            ]
-        for name in dict.fromkeys(faulty):
+        faulty = shape.impossible(record)
+        for name in faulty:
             reason = f"is {kind_of(record[name])}, expected is {shape.expected[name]}"
             _count(self._impossible, name, reason, record[name], record)
         return not faulty
@@ -185,49 +160,6 @@ class Validator:
                     for field in fields:
                         counts[field] = counts.get(field, 0) + count
         self._ways.clear()
-
-
-def class_of(record: dict[str, Any]) -> str:
-    """The class of ours that the record's ``@type`` names; ``OTHER`` where it names none."""
-    types = record.get("@type")
-    for name in types if isinstance(types, list) else (types,):
-        if isinstance(name, str):
-            name = name.rpartition("/")[2].rpartition(":")[2]
-            name = ALIASES.get(name, name)
-            if name in MODELS:
-                return name
-    return OTHER
-
-
-def _shape(model: type[Record]) -> Shape:
-    hints = typing.get_type_hints(model, include_extras=True)
-    fields = [(name, hints[name], None) for name in model.types]
-    return Shape(
-        msgspec.defstruct(model.__name__, fields),
-        {field[0]: msgspec.defstruct(f"{model.__name__}_{field[0]}", [field]) for field in fields},
-        {name: field_type.expected for name, field_type in model.types.items()},
-        {name: field_type.pattern for name, field_type in model.types.items() if field_type.pattern},
-    )
-
-
-SHAPES = {name: _shape(model) for name, model in MODELS.items()}
-
-
-def _converts(name: str, value: Any, shape: Shape) -> bool:
-    try:
-        msgspec.convert({name: value}, shape.alone[name])
-    except msgspec.ValidationError:
-        return False
-    except UnicodeEncodeError:  # a lone surrogate: the writer rejects the record for it
-        pass
-    return True
-
-
-def _matches(value: Any, pattern: re.Pattern[str]) -> bool:
-    """Whether each text in it does; whether it is text at all is for others to see."""
-    if isinstance(value, str):
-        return pattern.match(value) is not None
-    return not isinstance(value, list) or all(_matches(text, pattern) for text in value if isinstance(text, str))
 
 
 def _says_something(value: Any) -> bool:
