@@ -182,7 +182,7 @@ def test_a_record_is_made_of_a_dict_only() -> None:
                     "name": "Ana Muster",
                     "givenName": "Ana",
                     "familyName": "Muster",
-                    "affiliation": [{"@type": "Organization", "name": "Somewhere"}],
+                    "affiliation": {"@type": "Organization", "name": "Somewhere"},
                     "role": "PI",
                 }
             ],
@@ -209,7 +209,7 @@ def test_people_and_organisations_become_objects(value: Any, expected: Any) -> N
         ("license", ["https://example.org/a", "CC0"], ["https://example.org/a", "CC0"]),
         ("license", {"@type": "CreativeWork", "url": "https://example.org/a"}, "https://example.org/a"),
         ("identifier", [5, {"propertyID": "x", "value": "y"}], ["5", {"propertyID": "x", "value": "y"}]),
-        ("funding", {"funder": "Fund"}, [{"@type": "MonetaryGrant", "funder": [{"@type": "Organization", "name": "Fund"}]}]),
+        ("funding", {"funder": "Fund"}, [{"@type": "MonetaryGrant", "funder": {"@type": "Organization", "name": "Fund"}}]),
     ],
 )  # fmt: skip
 def test_a_field_takes_the_form_of_its_type(field: str, value: Any, expected: Any) -> None:

@@ -1,7 +1,7 @@
 """People and organisations as objects: ``{"@type", "name", "givenName", "familyName", "identifier", "affiliation"}``.
 
-``identifier`` is an ORCID or ROR where the site gives one; ``affiliation`` is a list of organisations. Keys that are not known
-stay as they are.
+``identifier`` is an ORCID or ROR where the site gives one; ``affiliation`` is an organisation, or a list of several. Keys that are
+not known stay as they are.
 """
 
 import re
@@ -14,6 +14,7 @@ from crawlers.runtime.schema.unparsable import (
     Report,
     Unparsable,
     each,
+    few,
     kind_of,
     many,
     members,
@@ -107,8 +108,7 @@ def _from_object(value: dict[str, Any], report: Report, usual: str, *, inner: bo
         "identifier": identifiers[0] if len(identifiers) == 1 else identifiers,
     }
     if not inner:
-        parse = each(lambda member, told: _agent(member, told, ORGANISATION, inner=True))
-        agent["affiliation"] = _field(value, "affiliation", parse, report)
+        agent["affiliation"] = _field(value, "affiliation", _AFFILIATION, report)
     known = agent.keys() | {"orcid", "nameType"}
     return {
         **{key: part for key, part in agent.items() if part},
@@ -135,3 +135,6 @@ def _name(value: Any) -> str:
     if isinstance(value, str) and len(value) > MAX_NAME_LENGTH:
         raise Unparsable(f"a name longer than {MAX_NAME_LENGTH} characters")
     return parse_line(value)
+
+
+_AFFILIATION = few(each(lambda member, told: _agent(member, told, ORGANISATION, inner=True)))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from crawlers.runtime.schema.agents import ORGANISATION, agents
+from crawlers.runtime.schema.agents import ORGANISATION, PERSON, agents
 from crawlers.runtime.schema.dates import parse_date
 from crawlers.runtime.schema.identifiers import parse_doi, parse_identifier, parse_pmid
 from crawlers.runtime.schema.texts import parse_line, parse_text, parse_url
@@ -16,6 +16,7 @@ from crawlers.runtime.schema.unparsable import (
     Report,
     Unparsable,
     each,
+    few,
     kind_of,
     many,
     members,
@@ -33,8 +34,8 @@ _PARTS: dict[str, FieldParser] = {
     "datePublished": one(parse_date),
     "dateModified": one(parse_date),
     "dateCreated": one(parse_date),
-    "author": agents("Person"),
-    "funder": agents(ORGANISATION),
+    "author": agents(PERSON),
+    "funder": few(agents(ORGANISATION)),
 }
 
 
@@ -63,8 +64,7 @@ def parse_identifiers(value: Any, report: Report) -> Any:
 
 def parse_licenses(value: Any, report: Report) -> Any:
     """A licence by its URL or its name; several are a list."""
-    parsed = _LICENSES(value, report)
-    return parsed[0] if parsed and len(parsed) == 1 else parsed
+    return _LICENSES(value, report)
 
 
 def parse_paragraphs(value: Any, report: Report) -> Any:
@@ -145,7 +145,7 @@ def _keyword(value: Any, report: Report) -> Any:
     return (value if isinstance(value, dict) else word) if word else None
 
 
-_LICENSES = many(_license)
+_LICENSES = few(many(_license))
 _IDENTIFIERS = each(_identifier)
 _KEYWORDS = each(_keyword)
 _LOOSE = each(partial(_either, parse_line))

@@ -103,6 +103,16 @@ def each(parse: FieldParser) -> FieldParser:
     return parse_field
 
 
+def few(parse: FieldParser) -> FieldParser:
+    """A part of an object that is mostly one: one stands as itself, several are a list."""
+
+    def parse_field(value: Any, report: Report) -> Any:
+        parsed = parse(value, report)
+        return parsed[0] if parsed and len(parsed) == 1 else parsed
+
+    return parse_field
+
+
 def within(report: Report, place: str) -> Report:
     """``report`` for what stands at ``place`` of the field."""
     return lambda path, value, reason: report(f"{place}.{path}".rstrip("."), value, reason)

@@ -7,7 +7,7 @@ import scrapy
 from scrapy.http import HtmlResponse
 
 from crawlers.runtime.errors import PageError
-from crawlers.runtime.fields import filled
+from crawlers.runtime.schema.models import ClinicalTrial
 
 SEARCH = "https://www.clinicaltrialsregister.eu/ctr-search/search?query=&page={page}"
 # What the register writes where the sponsor wrote nothing.
@@ -36,28 +36,26 @@ class EuctrSpider(scrapy.Spider):
         for trial in trials:
             yield from response.follow_all(trial.css('a[href*="/ctr-search/trial/"]')[:1], self.parse_trial)
 
-    def parse_trial(self, response: HtmlResponse) -> Iterator[dict]:
+    def parse_trial(self, response: HtmlResponse) -> Iterator[ClinicalTrial]:
         fields = protocol_fields(response)
         number = first(fields, "A.2")
         if not number:
             raise PageError(response.url, "has no EudraCT number", "A.2")
-        record = {
+        data = {
             "_id": number,
-            "@type": "MedicalTrial",
             "name": first(fields, "A.3"),
             "alternateName": first(fields, "A.3.1") or first(fields, "A.3.2"),
             "description": first(fields, "E.2.1"),
-            "url": response.url,
             "identifier": [number, *fields.get("A.4.1", []), *fields.get("A.5.1", []), *fields.get("A.5.2", [])],
-            "sponsor": [{"@type": "Organization", "name": name} for name in fields.get("B.1.1", [])],
-            "funding": [{"funder": {"name": name}} for name in fields.get("B.4.1", [])],
-            "healthCondition": [{"name": name} for name in fields.get("E.1.1", [])],
+            "sponsor": fields.get("B.1.1"),
+            "funding": [{"funder": name} for name in fields.get("B.4.1", [])],
+            "healthCondition": fields.get("E.1.1"),
             "keywords": fields.get("D.3.8", []) + fields.get("E.1.1.2", []),
             "eligibilityCriteria": first(fields, "E.3"),
             "dateCreated": summary(response, "Date on which this record was first entered"),
             "status": summary(response, "Trial Status"),
         }
-        yield filled(record)
+        yield ClinicalTrial.create(response.url, data)
 
 
 def protocol_fields(response: HtmlResponse) -> dict[str, list[str]]:
