@@ -2,6 +2,7 @@
 
 import itertools
 import typing
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
@@ -105,6 +106,8 @@ def test_a_profile_says_nothing_of_classes_that_it_does_not_know() -> None:
         ("datePublished", 2019, "is a number, expected is an ISO 8601 date"),
         ("datePublished", "2019-05-04T10:11", None),
         ("datePublished", "2019", None),
+        ("datePublished", date(2019, 5, 4), None),
+        ("datePublished", datetime(2019, 5, 4, 10, 11, tzinfo=UTC), None),
         ("url", "example.org", "is text, expected is one URL"),
         ("author", 7, "is a number, expected is people or organisations"),
         ("author", [[{"name": "A"}]], "is a list, expected is people or organisations"),

@@ -2,6 +2,7 @@
 
 import re
 import typing
+from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
@@ -67,6 +68,8 @@ SHAPES = {name: _shape(model) for name, model in MODELS.items()}
 
 
 def _converts(name: str, value: Any, shape: Shape) -> bool:
+    if isinstance(value, date):  # Python's are written as ISO 8601
+        return name in shape.patterns and _matches(value.isoformat(), shape.patterns[name])
     try:
         msgspec.convert({name: value}, shape.alone[name])
     except msgspec.ValidationError:
