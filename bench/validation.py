@@ -17,12 +17,13 @@ from jsonschema import Draft202012Validator
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.record import complete
 from crawlers.runtime.schema.models import Dataset
 from crawlers.runtime.schema.profiles import PROFILES
 from crawlers.runtime.schema.shapes import SHAPES
 from crawlers.runtime.schema.validation import Validator
-from tests.conftest import MANIFEST, Manifest
+from tests.command import MANIFEST
 from tests.real_records import COLLECTIONS, SHARED
 
 RUNS = 3
@@ -98,7 +99,7 @@ def report() -> None:
         for profile, result in found.profiles.items():
             if result.records:
                 lacks = {**result.missing_required, **result.broken}
-                why = ", ".join(f"{field} {missing / result.records:.0%}" for field, missing in lacks.items())
+                why = ", ".join(f"{field} {missing / result.records:.1%}" for field, missing in lacks.items())
                 print(
                     f"    {profile:9} {result.valid / result.records:6.1%} of {result.records} valid; missing or broken: {why or '-'}"
                 )
