@@ -28,7 +28,8 @@ class ProfileResult(msgspec.Struct, kw_only=True):
 
 class Validation(msgspec.Struct, kw_only=True):
     """What validation found. ``records``: all that it looked at, also those that were rejected afterwards (a second one of the
-    same ``_id``, say); ``refused``: those that it rejected itself, for want of what the manifest demands.
+    same ``_id``, say); ``refused``: those that it rejected itself, for want of what the manifest demands. Records that were
+    replayed were looked at then, and are not among them.
 
     ``classes``: how many records there are of each class; ``completeness``: the mean of their weighted scores, 0 to 1.
     ``profiles``: by name. ``impossible``: values that can't stand in their field; ``unparsed``: values that a model could not

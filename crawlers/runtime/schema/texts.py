@@ -97,7 +97,7 @@ def parse_url(value: Any) -> str:
             raise Unparsable("a URL without a host")
         url = safe_url_string(text)
         # Only what comes out the same again is sure to be the same URL everywhere.
-        if safe_url_string(url) != url or not urlsplit(url).hostname:
+        if url != text and (safe_url_string(url) != url or not urlsplit(url).hostname):
             raise Unparsable("not a valid URL")
     except Unparsable:
         raise
@@ -138,14 +138,13 @@ def _text(value: Any) -> str:
         return str(parse_number(value))
     if len(value) > MAX_TEXT_LENGTH:
         raise Unparsable(f"text longer than {MAX_TEXT_LENGTH} characters")
-    text = _whole(value)
+    text = _CONTROL.sub("", _whole(value))
     for _ in range(MAX_ESCAPING):
         before = text
         if "<" in text:
             text = _without_markup(text)
         if "&" in text:
-            text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
-        text = _whole(_CONTROL.sub("", text))
+            text = _CONTROL.sub("", _ENTITY.sub(lambda match: html.unescape(match[0]), text))
         if text == before:
             return text.replace("\r\n", "\n").replace("\r", "\n")
     raise Unparsable(f"HTML that is escaped more than {MAX_ESCAPING} times over")
