@@ -84,7 +84,9 @@ class _Run:
             seen.add(fingerprint(request))
             exchange = self.answer(request.url)
             if exchange is None or not (
-                exchange.ok or exchange.status in getattr(spider, "handle_httpstatus_list", ())
+                exchange.ok
+                or exchange.status in getattr(spider, "handle_httpstatus_list", ())
+                or exchange.status in request.meta.get("handle_httpstatus_list", ())
             ):
                 continue
             response = _scrapy_response(exchange, request)

@@ -6,6 +6,7 @@ from typing import Any
 
 from crawlers.runtime.http import PATIENCE, Patience
 from crawlers.runtime.manifest import Source
+from crawlers.runtime.pages.keeping import KeptPages
 from crawlers.runtime.progress import Progress
 from crawlers.runtime.record import complete
 from crawlers.runtime.signals import Stop
@@ -20,6 +21,7 @@ class Run:
     ``base_url``: where requests go instead of the real hosts; empty: to them. ``limit``: stop after so many records; 0: never.
     ``on_record``: called with each record as it will be published. ``origins``: by ``id(item)``, the page that it came from.
     ``halt``: ends the crawl at once, where it doesn't end by the error that is raised.
+    ``pages``: the store of the pages, where they are kept.
     ``end_reason``: how Scrapy says that the spider ended. ``limited``: whether the limit cut the crawl short.
     """
 
@@ -37,6 +39,7 @@ class Run:
     halt: Callable[[], None] = lambda: None
     end_reason: str = ""
     limited: bool = False
+    pages: KeptPages | None = None
 
     def accept(self, record: Any, url: str = "") -> None:
         """Take a record that the source's code made."""
@@ -46,6 +49,11 @@ class Run:
         if self.on_record and isinstance(record, dict):
             self.on_record(record)
         self.progress.tick()
+
+    def note_unfollowable(self, url: str, message: str) -> None:
+        """Count links on the page ``url`` that lead to nothing that can be asked for; the page itself is well."""
+        self.tally.pages += 1  # `error` takes one off for what is no failure, and here was no request
+        self.fail_page("unfollowable", url, message)
 
     def fail_page(self, kind: str, url: str, message: str, field: str = "") -> None:
         """Count a page that gave no record, or not all of them, and keep it in the rejects; ``field``: where in the page."""
