@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from crawlers.runtime.errors import FleetError
 from crawlers.runtime.http import PATIENCE, Patience
 from crawlers.runtime.manifest import Source
 from crawlers.runtime.pages.keeping import KeptPages
@@ -23,6 +24,7 @@ class Run:
     ``halt``: ends the crawl at once, where it doesn't end by the error that is raised.
     ``pages``: the store of the pages, where they are kept.
     ``end_reason``: how Scrapy says that the spider ended. ``limited``: whether the limit cut the crawl short.
+    ``failure``: why one of its parts ended the crawl.
     """
 
     source: Source
@@ -39,7 +41,13 @@ class Run:
     halt: Callable[[], None] = lambda: None
     end_reason: str = ""
     limited: bool = False
+    failure: FleetError | None = None
     pages: KeptPages | None = None
+
+    def fail(self, error: FleetError) -> None:
+        """End the crawl at once; ``error`` says why, and nothing is published."""
+        self.failure = self.failure or error
+        self.halt()
 
     def accept(self, record: Any, url: str = "") -> None:
         """Take a record that the source's code made."""

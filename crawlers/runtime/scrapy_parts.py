@@ -25,7 +25,7 @@ from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
 from crawlers.runtime import http
-from crawlers.runtime.errors import FleetError, PageError
+from crawlers.runtime.errors import FleetError, LimitError, PageError
 from crawlers.runtime.failures import failure_class, status_class
 from crawlers.runtime.run import Run
 
@@ -92,6 +92,9 @@ class RunExtension:
         """A callback raised: the page gave no record, or not all of them."""
         url = getattr(response, "url", "") or getattr(getattr(response, "request", None), "url", "")
         error = failure.value
+        if isinstance(error, LimitError):
+            advice = "See whether the site has so many; if it has, allow more."
+            self._run.fail(FleetError(f"{self._run.source.name}: {error}. Nothing was published. {advice}"))
         if isinstance(error, PageError):
             self._run.fail_page("parse", error.url, error.reason, error.field)
         else:
@@ -175,7 +178,7 @@ class FailureMiddleware(BaseSpiderMiddleware):
             assert error is not None
             kind, message = failure_class(error), f"{type(error).__name__}: {error}"
             self._run.tally.pages += 1
-        if start:
+        if start or (request.meta.get("leads_on") and kind != "redirected"):
             self._run.tally.failed_starts.append(request.url)
         self._run.fail_page(kind, request.url, message)
 

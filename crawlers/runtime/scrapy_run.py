@@ -42,8 +42,8 @@ def run_spider(run: Run) -> None:
     run.stop.check()
     process.start(install_signal_handlers=False)
     run.stop.check()
-    if run.pages and run.pages.failure:
-        raise run.pages.failure
+    if run.failure:
+        raise run.failure
     run.writer.settle()  # raises if the disk failed: what the spider says of its end counts for nothing then
     if failures:
         error = failures[0].value

@@ -105,8 +105,7 @@ class PageStoreMiddleware:
 
     def _failed(self, error: FleetError) -> IgnoreRequest:
         """What can't be stored can't be gone on with: the crawl ends at once."""
-        self._pages.failure = self._pages.failure or error
-        self._run.halt()
+        self._run.fail(error)
         return IgnoreRequest(str(error))
 
 

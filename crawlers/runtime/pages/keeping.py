@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from crawlers.runtime.errors import FleetError, LockedError, UsageError
+from crawlers.runtime.errors import LockedError, UsageError
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.pages import runs
 from crawlers.runtime.pages.store import PageStore, StoredPage
@@ -23,7 +23,7 @@ _DAY_SECONDS = 86_400
 
 @dataclass
 class KeptPages:
-    """The pages of a run. ``run``: its name. ``failure``: what ended the store's work; nothing may be published then.
+    """The pages of a run. ``run``: its name.
 
     ``refetch``: which pages the site is asked for again: ``none`` that are stored; ``stale``, those stored by earlier runs,
     whether they changed; ``all``; ``never``: none at all, also not those that are not stored.
@@ -32,7 +32,6 @@ class KeptPages:
     store: PageStore
     run: str
     refetch: Refetch = "stale"
-    failure: FleetError | None = None
 
     def is_current(self, page: StoredPage, refetch_days: float) -> bool:
         """Whether the stored page is taken as it is; ``refetch_days``: for how long one of an earlier run is."""

@@ -25,6 +25,7 @@ _APART = frozenset(
     ("address", "article", "br", "dd", "div", "dl", "dt", "figcaption", "footer", "h1", "h2", "h3", "h4", "h5", "h6", "header",
      "hr", "li", "ol", "p", "pre", "section", "table", "td", "th", "tr", "ul")
 )  # fmt: skip
+_LINKING = frozenset(("a", "area", "audio", "embed", "iframe", "img", "link", "script", "source", "video"))
 _UNSEEN = frozenset(("script", "style", "template", "noscript"))
 
 
@@ -223,8 +224,8 @@ def text_of(element: etree._Element) -> str:
 
 
 def linked(element: etree._Element) -> str:
-    """What the element links to: its ``href`` or ``src``; empty where it links to nothing."""
-    return element.get("href") or element.get("src") or ""
+    """What the element links to: its ``href`` or ``src``; of one that is not made for links, as in a sitemap, its text."""
+    return element.get("href") or element.get("src") or ("" if element.tag in _LINKING else text_of(element))
 
 
 def _jsonld(scope: Scope, types: tuple[str, ...]) -> list[Any]:
