@@ -48,10 +48,12 @@ class Fleet:
             text=True,
         )
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, timeout_seconds: float = 120, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run ``fleet`` with the arguments to its end."""
         with self.start(*arguments, **environment) as process:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=timeout_seconds)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def environment(self) -> dict[str, str]:
