@@ -3,17 +3,22 @@
 What a site holds is found out here from its files, by other means, and compared with what the crawl published.
 """
 
+import gzip
 import re
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
 
+from crawlers.runtime.case_run import run_case
+from crawlers.runtime.cases import Case, Exchange
+from crawlers.runtime.manifest import load_source
 from tests.command import Fleet
 from tests.debian import package_root, serve_nginx
 from tests.replay import Answer, answer, read_exchanges, replay
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+CHECKOUT = Path(__file__).resolve().parents[2]
+DATA = CHECKOUT.parent / "shared" / "data"
 recorded = pytest.mark.skipif(not DATA.is_dir(), reason=f"the recorded answers are not there: {DATA}")
 
 POSTGRESQL = """
@@ -220,3 +225,89 @@ def test_landing_pages_with_json_ld_are_read_by_a_definition(fleet: Fleet) -> No
     [record] = fleet.records("little")
     assert record["_id"] == "little_PANGAEA.902845"
     assert len(record["creator"]) == 9
+
+
+@recorded
+def test_takedas_recorded_trials_become_records_of_the_shipped_source() -> None:
+    source = load_source(CHECKOUT / "crawlers" / "sources" / "takeda")
+    records = {}
+    for folder in (DATA / "trials" / "opentrials").glob("takeda-*"):
+        [(url, answer)] = read_exchanges(folder).items()
+        body = gzip.decompress(answer.body) if answer.body.startswith(b"\x1f\x8b") else answer.body
+        outcome = run_case(source, Case(folder, (Exchange(url, body, ".html"),), "parse_trial"))
+        assert "errors" not in outcome
+        [record] = outcome["records"]
+        records[record["_id"]] = record
+    first, second = records["TAK-648_101"], records["ATS K023"]
+    assert first["identifier"] == ["TAK-648_101", "NCT02684396", "U1111-1154-2329"]
+    assert first["workFeatured"] == ["https://www.takedaclinicaltrials.com/files2/TAK-648-101-RDS-2016-02-10.pdf"]
+    assert (first["startDate"], first["targetSampleSize"]) == ("2014-08", 39)
+    assert "workFeatured" not in second
+    assert second["identifier"] == ["ATS K023", "NCT00770497", "2006-004028-35", "U1111-1115-9194"]
+    assert second["drug"] == ["ACTOS", "AD-4833", "pioglitazone"]
+
+
+@recorded
+def test_a_study_register_of_tables_is_read_by_its_labels(fleet: Fleet) -> None:
+    definition = """
+        [pages.search]
+        start = "https://www.gsk-clinicalstudyregister.com/search"
+
+        [pages.study]
+        links = { from = "search", css = "a", matching = '/study/\\d+$' }
+        labelled = "//td[@class = 'rowlabel'][normalize-space() = $label]/following-sibling::td[1]"
+
+        [pages.study.record]
+        _id = { label = "Study ID", required = true }
+        name = { label = ["Study Title", "Official Title"] }
+        nct = { label = "Clinicaltrials.gov Identifier" }
+        drugs = { label = "Trade Name", all = true, processors = [{ split = "," }] }
+        condition = { label = "Study Indication" }
+        received = { xpath = "//tr[@class = 'header']/td[1]", processors = [{ date = "%b %d, %Y" }] }
+    """
+    fleet.write_source("little", "pages", definition)
+    pages = read_exchanges(DATA / "trials" / "opentrials" / "gsk-handles_all_date_formats")
+    listing = "".join(f'<a href="{url}">x</a><a href="{url}#rs">x</a>' for url in pages)
+    with replay({"https://www.gsk-clinicalstudyregister.com/search": answer(listing), **pages}) as site:
+        done = fleet.run("crawl", "little", "--base-url", site.base_url)
+    assert done.returncode == 0, done.stderr
+    [record] = fleet.records("little")
+    assert record["_id"] == "little_100006"
+    assert record["nct"] == "NCT00069459"
+    assert record["drugs"] == ["Wellbutrin", "QUOMEM", "Elontril", "Zyban", "ZYNTABAC"]
+    assert record["received"] == "2009-05-15"
+
+
+@recorded
+def test_a_register_by_initials_whose_details_come_after_two_redirects_is_read(fleet: Fleet) -> None:
+    definition = """
+        [pages.initial]
+        start = "http://www.accessdata.fda.gov/scripts/cder/drugsatfda/index.cfm?fuseaction=Search.SearchResults_Browse&DrugInitial=A"
+        pager = { kind = "list", url = "index.cfm?fuseaction=Search.SearchResults_Browse&DrugInitial={page}", values = ["E"] }
+
+        [pages.drug]
+        links = { from = "initial", css = "a", matching = "fuseaction=Search.Overview&DrugName=" }
+        labelled = "//td[normalize-space() = $label]/following-sibling::td[1]"
+
+        [pages.drug.record]
+        _id = { label = "FDA Application No.", required = true }
+        name = { label = "Drug Name(s)" }
+        company = { label = "Company" }
+        approved = { label = "Original Approval or Tentative Approval Date", processors = [{ date = "%B %d, %Y" }] }
+    """
+    fleet.write_source("little", "pages", definition, error_budget=1.0, concurrency=16)
+    pages: dict[str, Answer] = {}
+    for name in ("parse_search_results", "parse_drug_overview", "parse_drug_details"):
+        pages.update(read_exchanges(DATA / "trials" / "opentrials" / f"fda-{name}"))
+    with replay(pages) as site:
+        done = fleet.run("crawl", "little", "--base-url", site.base_url)
+    assert done.returncode == 0, done.stderr[-3000:]
+    [record] = fleet.records("little")
+    assert record["_id"] == "little_(NDA) 020699"
+    assert record["approved"] == "1997-10-20"
+    # Each of the other links was looked at, and is in the rejects.
+    described = fleet.description("little")
+    links = {path for path in site.requests if "Search.Overview" in path}
+    assert len(links) > 150
+    assert described["errors"]["not_found"]["count"] == len(links) - 2
+    assert len(fleet.rejects("little")) == len(links) - 1

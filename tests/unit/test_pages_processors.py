@@ -23,6 +23,7 @@ URL = "https://site.invalid/a/b"
         ({"regex": "no (\\d+)"}, "no 12", "12"),
         ({"regex": "\\d+"}, "none", None),
         ({"split": ";"}, "a; b;;", ["a", "b"]),
+        ({"split": ","}, ["a, b", "c"], ["a", "b", "c"]),
         ({"join": ", "}, ["a", "b"], "a, b"),
         ("join", ["a", 1], "a 1"),
         ("join", "a", "a"),

@@ -117,6 +117,10 @@ def _check_page(page: Page, place: tuple) -> None:
     for number, condition in enumerate(page.check):
         if isinstance(condition, Selection):
             _check_selection(condition, (*place, "check", number))
+    if page.labelled:
+        _check_xpath(page.labelled, (*place, "labelled"))
+        if "$label" not in page.labelled:
+            raise Fault((*place, "labelled"), "has no $label in it, which stands for the label of each field")
     if page.each:
         _check_selection(page.each, (*place, "each"), ("css", "xpath", "json", "jsonld"))
     if page.whole and not (page.record and page.each and (page.each.json or page.each.jsonld)):
@@ -156,10 +160,11 @@ def _check_field(field: Field, place: tuple) -> None:
             raise Fault((*place, "each"), "goes with an object: object = { … }")
         _check_selection(field, place)
         return
-    if field.places or field.processors or field.all:
-        raise Fault(place, "is an object: no place, processors or all of its own; a list of objects has `each`")
+    if field.places or field.all or (field.processors and not field.each):
+        raise Fault(place, "is an object: it has no place, processors or all of its own; a list of objects has `each`")
+    _check_steps(field, place)
     if field.each:
-        _check_selection(field.each, (*place, "each"), ("css", "xpath", "json"))
+        _check_selection(field.each, (*place, "each"), ("css", "xpath", "label", "json"))
     for name, inner in field.object.items():
         _check_field(inner, (*place, "object", name))
 
@@ -171,10 +176,7 @@ def _check_selection(selection: Selection, place: tuple, allowed: tuple[str, ...
     if selection.css:
         _check_css(selection.css, (*place, "css"))
     if selection.xpath:
-        try:
-            etree.XPath(selection.xpath, namespaces={"re": "http://exslt.org/regular-expressions"})
-        except etree.XPathError as error:
-            raise Fault((*place, "xpath"), f"{selection.xpath!r} is no XPath: {error}") from error
+        _check_xpath(selection.xpath, (*place, "xpath"))
     if selection.json:
         try:
             jmespath.compile(selection.json)
@@ -182,11 +184,22 @@ def _check_selection(selection: Selection, place: tuple, allowed: tuple[str, ...
             raise Fault((*place, "json"), f"{selection.json!r} is no JMESPath expression: {error}") from error
     if selection.regex:
         _check_pattern(selection.regex, (*place, "regex"))
+    _check_steps(selection, place)
+
+
+def _check_steps(selection: Selection, place: tuple) -> None:
     for number, step in enumerate(selection.processors):
         try:
             make_step(step)
         except StepError as error:
             raise Fault((*place, "processors", number), str(error)) from error
+
+
+def _check_xpath(xpath: str, place: tuple) -> None:
+    try:
+        etree.XPath(xpath, namespaces={"re": "http://exslt.org/regular-expressions"})
+    except etree.XPathError as error:
+        raise Fault(place, f"{xpath!r} is no XPath: {error}") from error
 
 
 def _check_css(css: str, place: tuple) -> None:
@@ -225,6 +238,13 @@ def _check_pager(page: Page, place: tuple) -> None:
 
 
 def _check_references(definition: Definition, name: str, page: Page) -> None:
+    for table in ("fields", "record"):
+        for key, field in (getattr(page, table) or {}).items():
+            if field.label and not page.labelled:
+                raise Fault(
+                    ("pages", name, table, key, "label"),
+                    f"needs pages.{name}.labelled, an XPath expression with $label in it",
+                )
     own = {URL_FIELD, *inherited(definition, name)}
     for table, known in (("fields", own), ("record", own | set(page.fields))):
         for field_name, field in (getattr(page, table) or {}).items():

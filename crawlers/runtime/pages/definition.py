@@ -26,14 +26,16 @@ class Selection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ``css``, ``xpath``: elements, attributes or text of the page, or of the item. An element stands for its text.
     ``json``: a JMESPath expression (https://jmespath.org/specification.html) on the page as JSON, or on the item.
     ``jsonld``: the page's JSON-LD objects of these schema.org types.
+    ``label``: what stands at this label, or at these, by the page's ``labelled``.
     ``regex``: on the text of the page or item; its first group, or all of the match where it has none.
     ``value``: a constant. ``field``: a field of this page or of one that led to it; ``url`` is the page's address.
     """
 
-    PLACES: ClassVar = ("css", "xpath", "json", "jsonld", "regex", "value", "field")
+    PLACES: ClassVar = ("css", "xpath", "label", "json", "jsonld", "regex", "value", "field")
 
     css: Text | None = None
     xpath: Text | None = None
+    label: Text | list[Text] | None = None
     json: Text | None = None
     jsonld: Text | list[Text] | None = None
     regex: Text | None = None
@@ -51,7 +53,7 @@ class Field(Selection, frozen=True, kw_only=True):
     """A field of a record. ``all``: a list of all values instead of the first; ``required``: the page fails without it.
 
     ``object``: the field is an object with these fields, and no place of its own; with ``each``, a list of such objects, one for
-    each element or JSON value selected.
+    each element or JSON value selected, which may go through processors.
     """
 
     all: bool = False
@@ -171,6 +173,7 @@ class Page(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ``start``: URLs at which the crawl starts; ``links``: what leads to the page.
     ``check``: what must be there, text or selection, or the page counts as blocked or changed.
+    ``labelled``: an XPath expression that leads from a label, ``$label`` in it, to what stands there.
     ``each``: the items of the page, each with fields, links and a record of its own; without it, the page is one item.
     ``pager``: how the page goes on.
     ``fields``: values for its records and for those of the pages that it leads to.
@@ -185,6 +188,7 @@ class Page(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     start: Url | list[Url] | None = None
     links: Links | list[Links] | None = None
     check: list[Text | Selection] = msgspec.field(default_factory=list)
+    labelled: Text | None = None
     each: Selection | None = None
     pager: AnyPager | None = None
     fields: dict[str, Field] = msgspec.field(default_factory=dict)

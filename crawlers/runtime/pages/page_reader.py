@@ -12,7 +12,7 @@ from crawlers.runtime.fields import filled
 from crawlers.runtime.http import is_http_url
 from crawlers.runtime.pages.definition import Definition, Links, Media, Page, Selection
 from crawlers.runtime.pages.pagers import PagerReader, Turn
-from crawlers.runtime.pages.selecting import FieldFault, FieldReader, Scope, Selector, read_fields
+from crawlers.runtime.pages.selecting import FieldFault, FieldReader, Scope, Selector, compile_xpath, read_fields
 
 
 class Link(NamedTuple):
@@ -74,6 +74,7 @@ class PageReader:
         self.check = [
             Selector(condition) if isinstance(condition, Selection) else condition for condition in self.page.check
         ]
+        self.labelled = compile_xpath(self.page.labelled) if self.page.labelled else None
         self.each = Selector(self.page.each) if self.page.each else None
         self.fields = {key: FieldReader(key, field) for key, field in self.page.fields.items()}
         self.record = {key: FieldReader(key, field) for key, field in (self.page.record or {}).items()}

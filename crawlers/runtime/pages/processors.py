@@ -65,7 +65,10 @@ def make_step(step: str | dict[str, Any]) -> Apply:
 def _of_each(apply: Apply) -> Apply:
     def call(value: Any, url: str) -> Any:
         if isinstance(value, list):
-            return [made for member in value if (made := call(member, url)) is not None]
+            made = [(call(member, url), isinstance(member, list)) for member in value]
+            # What one text was split into stands beside the other texts, not in a list of its own.
+            lists = (one if isinstance(one, list) and not was else [one] for one, was in made if one is not None)
+            return [one for several in lists for one in several]
         return None if value is None else apply(value, url)
 
     return call

@@ -41,11 +41,13 @@ class FieldFault(ValueError):
 class Scope:
     """A page, or an item of it: what selections are applied to.
 
+    ``labelled``: leads from a label to what stands there.
     ``inherited``: the fields that the pages which led here gave; ``fields``: all named values that are known here.
     """
 
-    def __init__(self, response: Response, inherited: dict[str, Any]) -> None:
+    def __init__(self, response: Response, inherited: dict[str, Any], labelled: etree.XPath | None = None) -> None:
         self.response = response
+        self.labelled = labelled
         self.url = response.url
         self.inherited = inherited
         self.fields = {**inherited, URL_FIELD: response.url}
@@ -54,7 +56,7 @@ class Scope:
 
     def item(self, value: Any) -> "Scope":
         """The scope of an item: an element, or a JSON value."""
-        scope = Scope(self.response, self.inherited)
+        scope = Scope(self.response, self.inherited, self.labelled)
         if isinstance(value, etree._Element):
             scope._root = value
         else:
@@ -87,6 +89,10 @@ class Scope:
                 begin = self.response.body[:80]
                 raise PageError(self.url, f"is no JSON: {error}; it begins {begin!r}") from error
         return self._data
+
+    def at_label(self, label: str) -> list[Any]:
+        """What stands at the label."""
+        return listed(self.labelled(self.root, label=label)) if self.labelled else []
 
     @property
     def base_url(self) -> str:
@@ -142,9 +148,11 @@ class Selector:
     def _compile(self) -> Callable[[Scope], list[Any]]:
         selection = self.selection
         if selection.css or selection.xpath:
-            path = HTMLTranslator().css_to_xpath(selection.css) if selection.css else selection.xpath
-            find = etree.XPath(path, namespaces=_NAMESPACES, smart_strings=False)
+            find = compile_xpath(HTMLTranslator().css_to_xpath(selection.css) if selection.css else selection.xpath)
             return lambda scope: listed(find(scope.root))
+        if selection.label:
+            labels = listed(selection.label)
+            return lambda scope: [found for label in labels for found in scope.at_label(label)]
         if selection.json:
             search = jmespath.compile(selection.json).search
             return lambda scope: listed(search(scope.data))
@@ -170,6 +178,7 @@ class FieldReader:
         self._field = field
         self._selector = None if field.object is not None else Selector(field)
         self._each = Selector(field.each) if field.each else None
+        self._steps = [make_step(step) for step in field.processors] if field.each else []
         self._object = {key: FieldReader(f"{name}.{key}", inner) for key, inner in (field.object or {}).items()}
 
     def read(self, scope: Scope) -> Any:
@@ -191,8 +200,12 @@ class FieldReader:
         if self._selector is not None:
             return self._selector.values(scope) if self._field.all else self._selector.first(scope)
         scopes = self._each.items(scope) if self._each else [scope]
-        objects = [made for inner in scopes if (made := read_fields(self._object, inner))]
-        return objects if self._each else next(iter(objects), None)
+        objects: Any = [made for inner in scopes if (made := read_fields(self._object, inner))]
+        if self._each is None:
+            return next(iter(objects), None)
+        for step in self._steps:
+            objects = step(objects, scope.base_url)
+        return objects
 
 
 def read_fields(readers: dict[str, FieldReader], scope: Scope) -> dict[str, Any]:
@@ -202,6 +215,11 @@ def read_fields(readers: dict[str, FieldReader], scope: Scope) -> dict[str, Any]
     """
     fields = filled({name: reader.read(scope) for name, reader in readers.items()})
     return fields if any(not readers[name].is_constant for name in fields) else {}
+
+
+def compile_xpath(path: str | None) -> etree.XPath:
+    """The expression, compiled."""
+    return etree.XPath(path, namespaces=_NAMESPACES, smart_strings=False)
 
 
 def text_of(element: etree._Element) -> str:

@@ -65,7 +65,7 @@ class PagesSpider(scrapy.Spider):
             return
         if reader.page.encoding and isinstance(response, TextResponse):
             response = response.replace(encoding=reader.page.encoding)
-        scope = Scope(response, fields or {})
+        scope = Scope(response, fields or {}, reader.labelled)
         try:
             reader.require_checks(scope)
             fault = yield from self._read(reader, scope, turn)
