@@ -29,6 +29,8 @@ from crawlers.runtime.errors import FleetError, LimitError, PageError
 from crawlers.runtime.failures import failure_class, status_class
 from crawlers.runtime.run import Run
 
+_PLAIN = frozenset((str, int, float, bool, type(None)))
+
 
 class RunCrawler(Crawler):
     """A crawler that knows the run that it belongs to."""
@@ -266,5 +268,11 @@ def _no_exit() -> Iterator[None]:
         raise RuntimeError(f"the source's code called sys.exit({error.code!r})") from error
 
 
-def _plain(item: Any) -> Any:
-    return ItemAdapter(item).asdict() if ItemAdapter.is_item(item) else item
+def _plain(value: Any) -> Any:
+    """An item as plain data, items within it too. itemadapter would take longer for a dict than all the rest."""
+    kind = type(value)
+    if kind is dict:
+        return {key: _plain(member) for key, member in value.items()}
+    if kind is list:
+        return [_plain(member) for member in value]
+    return ItemAdapter(value).asdict() if kind not in _PLAIN and ItemAdapter.is_item(value) else value

@@ -94,6 +94,8 @@ def _defaults(run: Run) -> dict[str, Any]:
         "RETRY_GIVE_UP_LOG_LEVEL": "DEBUG",
         "RETRY_HTTP_CODES": list(http.RETRY_STATUSES),
         "COOKIES_ENABLED": False,
+        # Scrapy starts so many tasks for each answer, however few items there are; our pipeline never waits.
+        "CONCURRENT_ITEMS": 8,
         # No control ports: neither is asked for.
         "TELNETCONSOLE_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from urllib.parse import urldefrag
 
 from scrapy.http import TextResponse
 from w3lib.url import safe_url_string
@@ -40,11 +41,11 @@ class LinksReader:
         self._matching = re.compile(links.matching) if links.matching else None
 
     def read(self, scope: Scope) -> Iterator[str]:
-        """The absolute URLs, once each, also those that can't be followed."""
+        """The absolute URLs, once each and without fragments, also those that can't be followed."""
         seen = set()
         for value in self._selector.values(scope):
             try:
-                url = scope.response.urljoin(str(value).strip())
+                url = urldefrag(scope.response.urljoin(str(value).strip())).url
             except ValueError:  # a broken IPv6 address, say
                 url = str(value)
             if url not in seen and (not self._matching or self._matching.search(url)):
