@@ -4,6 +4,7 @@ import json
 import random
 import signal
 import subprocess
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -196,7 +197,7 @@ def test_a_spider_written_by_hand_can_keep_its_pages_too(fleet: Fleet, site: Sit
     """
     fleet.write_source("little", "scrapy", code, keep_pages=True)
     fill(site, 1, 5)
-    killed_after(fleet, site, 3)
+    assert killed(fleet, site, requests=3)
     asked = len(site.paths())
     assert crawl(fleet, site).returncode == 0
     assert len(fleet.records("little")) == 5
@@ -206,7 +207,7 @@ def test_a_spider_written_by_hand_can_keep_its_pages_too(fleet: Fleet, site: Sit
 def test_a_run_that_is_too_old_is_not_gone_on_with(fleet: Fleet, site: Site) -> None:
     fleet.write_source("little", "pages", DEFINITION, resume_hours=0)
     fill(site, 1, 5)
-    killed_after(fleet, site, 3)
+    assert killed(fleet, site, requests=3)
     asked = len(site.paths())
     done = crawl(fleet, site)
     assert done.returncode == 0, done.stderr
@@ -216,42 +217,60 @@ def test_a_run_that_is_too_old_is_not_gone_on_with(fleet: Fleet, site: Site) -> 
 
 def test_a_crawl_that_is_killed_again_and_again_goes_on_where_it_was(fleet: Fleet, site: Site, source: Path) -> None:
     fill(site, 6, 30)
-    kills = killed_again_and_again(fleet, site, random.Random(20261125), 6, 35)
+    chance = random.Random(20261125)
+    kills = killed_again_and_again(fleet, site, 6, lambda number: {"requests": chance.randint(1, 35)})
     assert kills >= 4
+    check_undisturbed(fleet, site)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-def test_a_crawl_of_5000_pages_is_killed_100_times_and_loses_nothing(fleet: Fleet, site: Site, source: Path) -> None:
+def test_crawls_of_5000_pages_are_killed_100_times_and_lose_nothing(fleet: Fleet, site: Site, source: Path) -> None:
     fill(site, 50, 99)
-    kills = killed_again_and_again(fleet, site, random.Random(20261125), 100, 80)
-    assert kills == 100
+    chance = random.Random(20261125)
+
+    def moment(number: int) -> dict[str, float]:
+        """While the site is asked, or while stored pages are read again, or before or after."""
+        return {"requests": chance.randint(1, 150)} if number % 2 else {"seconds": chance.uniform(0.5, 12)}
+
+    kills = rounds = 0
+    while kills < 100:
+        rounds += 1
+        one = Fleet(fleet.sources, fleet.shared.with_name(f"round-{rounds}"))
+        site.seen.clear()
+        kills += killed_again_and_again(one, site, 100 - kills, moment)
+        check_undisturbed(one, site)
 
 
-def killed_again_and_again(fleet: Fleet, site: Site, chance: random.Random, most: int, requests: int) -> int:
-    """Kill the crawl after some of the next ``requests`` requests, and start it again, until it ends by itself or was
-    killed ``most`` times; then check what it published. Returns how often it was killed."""
-    kills, starts = 0, []
-    while kills < most and killed_after(fleet, site, chance.randint(1, requests)):
+def killed_again_and_again(fleet: Fleet, site: Site, most: int, moment: Callable[[int], dict[str, float]]) -> int:
+    """Start the crawl and kill it, until it ends by itself or was killed ``most`` times; then let it end, and see that nothing was
+    lost and nothing asked for in vain. Returns how often it was killed."""
+    kills, starts = 0, set()
+    while kills < most and killed(fleet, site, **moment(kills)):
         kills += 1
-        starts.append(json.loads((fleet.shared / "little_state" / "unfinished.json").read_bytes())["started"])
-    done = crawl(fleet, site)
-    assert done.returncode == 0, done.stderr
-    assert len(set(starts)) == 1
-    assert fleet.description("little")["release"][:19] == starts[0][:19]
+        unfinished = fleet.shared / "little_state" / "unfinished.json"
+        if unfinished.exists():
+            starts.add(json.loads(unfinished.read_bytes())["started"])
+    if "release.txt" not in fleet.files("little"):
+        done = crawl(fleet, site)
+        assert done.returncode == 0, done.stderr
+    assert {start[:19] for start in starts} == {fleet.description("little")["release"][:19]}
     counts = Counter(site.paths())
     assert set(counts) == set(site.pages)
-    fetched_again = sum(counts.values()) - len(counts)
-    assert fetched_again <= kills * CONCURRENCY
-    killed = lines(fleet)
-    undisturbed = Fleet(fleet.sources, fleet.shared.with_name("undisturbed"))
-    assert crawl(undisturbed, site).returncode == 0
-    assert lines(undisturbed) == killed
+    assert sum(counts.values()) - len(counts) <= kills * CONCURRENCY
     return kills
 
 
-def killed_after(fleet: Fleet, site: Site, requests: int) -> bool:
-    """Crawl, and kill -9 the crawl as the site gets its request of that number. False: it ended before."""
+def check_undisturbed(fleet: Fleet, site: Site) -> None:
+    """See that a crawl that nobody disturbs publishes the same."""
+    undisturbed = Fleet(fleet.sources, fleet.shared.with_name("undisturbed"))
+    if not undisturbed.folder("little").exists():
+        assert crawl(undisturbed, site).returncode == 0
+    assert lines(undisturbed) == lines(fleet)
+
+
+def killed(fleet: Fleet, site: Site, requests: float = 0, seconds: float = 0) -> bool:
+    """Crawl, and kill -9 the crawl as the site gets its request of that number, or after so long. False: it ended before."""
     process = fleet.start("crawl", "little", "--base-url", site.url)
     left = requests
     take: Callable[[Seen], Answer] = type(site).take.__get__(site)
@@ -265,9 +284,15 @@ def killed_after(fleet: Fleet, site: Site, requests: int) -> bool:
         return take(seen)
 
     site.take = take_or_kill  # type: ignore[method-assign]
+    timer = threading.Timer(seconds, process.kill) if seconds else None
     try:
+        if timer:
+            timer.start()
         with process:
-            process.communicate(timeout=300)
+            process.communicate(timeout=600)
     finally:
+        if timer:
+            timer.cancel()
+            timer.join()
         site.take = take  # type: ignore[method-assign]
     return process.returncode == -signal.SIGKILL
