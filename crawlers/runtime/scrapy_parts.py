@@ -148,9 +148,10 @@ class FailureMiddleware(BaseSpiderMiddleware):
     def get_processed_request(self, request: Request, response: Response | None) -> Request:
         """Count how the request ends, and keep the errback that the source's code gave it."""
         theirs = request.errback
+        start = response is None  # not within: each request that waits would hold the page that it was found on
 
         def count(failure: Failure) -> Any:
-            self._failed(failure, request, start=response is None)
+            self._failed(failure, request, start=start)
             return theirs(failure) if theirs else None
 
         assert self.crawler.spider is not None

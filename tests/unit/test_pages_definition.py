@@ -1,5 +1,6 @@
 """What is wrong with a pages.toml is told with file, line and the nearest right name."""
 
+import re
 from pathlib import Path
 from textwrap import dedent
 
@@ -7,6 +8,7 @@ import pytest
 
 from crawlers.runtime.pages.checks import hosts_of
 from crawlers.runtime.pages.definition import Browser, NumbersPager
+from crawlers.runtime.pages.processors import NAMES
 from crawlers.runtime.pages.reading import DefinitionError, line_of, read_definition
 
 GOOD = """\
@@ -130,3 +132,12 @@ def test_the_line_of_a_key_is_found_in_each_way_to_write_it() -> None:
     text = 'a = 1\n[b]\nc.d = 2\n"e f" = 3\n[b.g]\nh = [\n  1,\n]\n'
     places = {("a",): 1, ("b",): 2, ("b", "c", "d"): 3, ("b", "e f"): 4, ("b", "g", "h", 0): 6, ("b", "g", "x"): 5}
     assert {place: line_of(text, place) for place in places} == places
+
+
+def test_the_example_in_the_documentation_is_right(tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "pages.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "pages.toml").write_text(example, encoding="utf-8")
+    read_definition(tmp_path)
+    documented = set(re.findall(r"`\"([\w-]+)\"`|`\{ ([\w-]+) =", text))
+    assert {name for pair in documented for name in pair} >= set(NAMES)
