@@ -62,7 +62,9 @@ def crawl(
             recorded(writer, tally, version) as entry,
             keeping_pages(source.manifest, shared_dir, refetch, writer.started, resumed) as pages,
         ):
-            logger.info("%s: crawl %s, release %s", source.name, "gone on with" if resumed else "started", writer.release)
+            logger.info(
+                "%s: crawl %s, release %s", source.name, "gone on with" if resumed else "started", writer.release
+            )
             progress = Progress(source.name, tally, writer.counts)
             run = Run(source, writer, tally, progress, stop, base_url, limit, contact, patience, on_record)
             run.pages = pages

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from crawlers.runtime.errors import LockedError, UsageError
+from crawlers.runtime.errors import FleetError, LockedError, UsageError
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.pages import runs
 from crawlers.runtime.pages.store import PageStore, StoredPage
