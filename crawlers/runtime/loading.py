@@ -42,7 +42,7 @@ def load_spider(source: Source) -> "type[scrapy.Spider]":
     """
     import scrapy  # not at the top: it takes a while, and sources of the kind api do without
 
-    if source.manifest.kind == "pages":
+    if source.manifest.kind == "pages" or (source.folder / DEFINITION).is_file():
         from crawlers.runtime.pages.reading import read_definition
         from crawlers.runtime.pages.spider import make_spider
 

@@ -74,7 +74,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def keeps_pages(self) -> bool:
-        return self.keep_pages or self.kind == "pages"
+        return self.keep_pages or self.kind in ("pages", "browser")
 
 
 @dataclass(frozen=True)

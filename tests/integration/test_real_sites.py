@@ -100,6 +100,8 @@ def test_a_listing_of_thousands_of_details_is_read_whole(fleet: Fleet, tmp_path:
 def test_thousands_of_dead_links_are_counted_and_are_not_fatal(fleet: Fleet, tmp_path: Path) -> None:
     root = package_root("libboost1.81-doc") / "usr/share/doc/libboost1.81-doc"
     there, dead, dead_links = walk(root, "/doc/html/index.html")
+    # A link with a bare % in it: the server refuses it (400).
+    malformed = {path for path in there if re.search("%(?![0-9A-Fa-f]{2})", path)}
     assert len(dead) > 1000
     assert dead_links > 10_000
     fleet.write_source("little", "pages", BOOST, concurrency=8, error_budget=1.0)
@@ -108,7 +110,8 @@ def test_thousands_of_dead_links_are_counted_and_are_not_fatal(fleet: Fleet, tmp
     assert done.returncode == 0, done.stderr[-3000:]
     described = fleet.description("little")
     assert described["errors"]["not_found"]["count"] == len(dead)
-    assert described["records"] == len(there)
+    assert described["errors"]["http"]["count"] == len(malformed) == 1
+    assert described["records"] == len(there) - len(malformed)
     assert len([path for status, path in nginx.requests() if status == 404]) == len(dead)
 
 

@@ -30,7 +30,6 @@ author = { each = { css = "li" }, object = { name = { xpath = "." } } }
 
 [pages.item.images]
 css = "img"
-thumbnails = { small = [100, 100] }
 """
 
 
@@ -74,7 +73,6 @@ def test_a_good_definition_is_read(tmp_path: Path) -> None:
         ('start = "https://site.invalid/list?page=1"', "", 1, "is never reached"),
         ("_id =", "id =", 11, "has no _id"),
         ("times = 50", "times = 0", 9, "Expected `int` >= 1, got 0"),
-        ("small = [100, 100]", "small = [100]", 19, "Expected `array` of length >= 2"),
         ('css = "img"', "", 17, "needs exactly one of"),
         ("[pages.item]", "[pages.Item]", 7, "is no name for a page"),
         ('"Results", ', '"", ', 4, "Expected `str` of length >= 1"),

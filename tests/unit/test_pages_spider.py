@@ -371,12 +371,12 @@ def test_xml_is_read_without_its_namespaces(tmp_path: Path) -> None:
 def test_images_and_files_are_listed_by_their_absolute_urls(tmp_path: Path) -> None:
     definition = (
         LISTING.format("")
-        + '\n    [pages.item.images]\n    css = "img"\n    [pages.item.files]\n    css = "a.pdf"\n    into = "documents"\n'
+        + '\n    [pages.item.images]\n    css = "img"\n    [pages.item.files]\n    css = "a.pdf"\n    \n'
     )
     page = '<h1>The a</h1><img src="p.png"><img src="p.png"><img src="data:image/png;base64,x"><a class="pdf" href="/d.pdf">'
     [record] = crawl(tmp_path, definition, {"/list": items("a"), "/a": page})["records"]
-    assert record["images"] == ["http://site.invalid/p.png"]
-    assert record["documents"] == ["http://site.invalid/d.pdf"]
+    assert record["image_urls"] == ["http://site.invalid/p.png"]
+    assert record["file_urls"] == ["http://site.invalid/d.pdf"]
 
 
 def test_a_case_may_start_at_any_kind_of_page(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from crawlers.runtime.pages.definition import (
     Definition,
     Field,
     ListPager,
-    Media,
     NextPager,
     NumbersPager,
     OffsetPager,
@@ -131,12 +130,10 @@ def _check_page(page: Page, place: tuple) -> None:
             _check_pattern(links.matching, (*place, "links", "matching"))
     for kind in ("images", "files"):
         media = getattr(page, kind)
-        if isinstance(media, Media):
+        if media:
             _check_selection(media, (*place, kind))
             if not page.record:
                 raise Fault((*place, kind), "belongs to a page that makes a record")
-            if kind == "files" and media.thumbnails:
-                raise Fault((*place, kind, "thumbnails"), "only images have thumbnails")
     for table in ("fields", "record"):
         for name, field in (getattr(page, table) or {}).items():
             _check_field(field, (*place, table, name))

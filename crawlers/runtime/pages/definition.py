@@ -17,7 +17,6 @@ Count = Annotated[int, Meta(ge=1)]
 Status = Annotated[int, Meta(ge=300, le=599)]
 # The name of a processor, or a table of one key: the name, and its argument.
 Step = str | dict[str, Any]
-Side = Annotated[int, Meta(ge=1, le=4000)]
 
 
 class Selection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -151,23 +150,6 @@ class Browser(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     steps: list[BrowserStep] = msgspec.field(default_factory=list)
 
 
-class Media(Selection, frozen=True, kw_only=True):
-    """Images or files of a record, all that are selected. An element stands for its ``src`` or ``href``.
-
-    ``into``: the record's field that holds the references. ``max_count``: of one record; ``max_bytes``: of one of them.
-    ``types``: content types that are taken, as the bytes show them, e.g. ``image/png``; empty: any.
-    ``thumbnails``: of images, by name: width and height of the box that they are made to fit, in pixels.
-    """
-
-    into: Text | None = None
-    max_count: Count = 20
-    max_bytes: Count = 20_000_000
-    types: list[Text] = msgspec.field(default_factory=list)
-    thumbnails: dict[Text, Annotated[list[Side], Meta(min_length=2, max_length=2)]] = msgspec.field(
-        default_factory=dict
-    )
-
-
 class Page(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A kind of page.
 
@@ -182,7 +164,8 @@ class Page(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ``refetch_days``: for how long a stored page is taken as it is before the site is asked whether it changed.
     ``max_pages``: more pages of this kind are an error, and nothing is published; ``max_links``: more links on one page are
     an error of that page. ``encoding``: the page's charset, where the site says a wrong one.
-    ``browser``: the page needs JavaScript. ``images``, ``files``: what is kept beside its records.
+    ``browser``: the page needs JavaScript. ``images``, ``files``: what is kept beside its records; an element stands for its ``src`` or
+    ``href``. Their URLs become the record's ``image_urls`` and ``file_urls``, as Scrapy's media pipelines have it.
     """
 
     start: Url | list[Url] | None = None
@@ -200,8 +183,8 @@ class Page(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_links: Count = 20_000
     encoding: Text | None = None
     browser: bool | Browser = False
-    images: Media | None = None
-    files: Media | None = None
+    images: Selection | None = None
+    files: Selection | None = None
 
     @property
     def starts(self) -> list[str]:

@@ -11,7 +11,7 @@ from w3lib.url import safe_url_string
 from crawlers.runtime.errors import PageError
 from crawlers.runtime.fields import filled
 from crawlers.runtime.http import is_http_url
-from crawlers.runtime.pages.definition import Definition, Links, Media, Page, Selection
+from crawlers.runtime.pages.definition import Definition, Links, Page, Selection
 from crawlers.runtime.pages.pagers import PagerReader, Turn
 from crawlers.runtime.pages.selecting import FieldFault, FieldReader, Scope, Selector, compile_xpath, read_fields
 
@@ -56,9 +56,9 @@ class LinksReader:
 class MediaReader:
     """Images or files of a record, compiled: their URLs stand in the field ``into``."""
 
-    def __init__(self, into: str, media: Media) -> None:
+    def __init__(self, into: str, selection: Selection) -> None:
         self.into = into
-        self._selector = Selector(media, of_link=True)
+        self._selector = Selector(selection, of_link=True)
 
     def read(self, scope: Scope) -> Iterator[str]:
         """Their absolute URLs, once each."""
@@ -84,9 +84,9 @@ class PageReader:
             self.record[key].is_constant |= field.field is not None and field.field not in self.page.fields
         self.links = [LinksReader(child, links) for child, links in definition.links_from(name)]
         self.media = [
-            MediaReader(media.into or kind, media)
-            for kind, media in (("images", self.page.images), ("files", self.page.files))
-            if media
+            MediaReader(into, selection)
+            for into, selection in (("image_urls", self.page.images), ("file_urls", self.page.files))
+            if selection
         ]
         self.pager = PagerReader(self.page.pager) if self.page.pager else None
         self.starts = self.page.starts
