@@ -14,6 +14,7 @@ COMMANDS = {
     "up": "fleet.up:up",
     "sources": "fleet.sources:sources",
     "crawl": "fleet.crawl:crawl",
+    "transform": "fleet.crawl:transform",
     "approve": "fleet.held:approve",
     "discard": "fleet.held:discard",
     "history": "fleet.history:history",

@@ -13,35 +13,66 @@ from crawlers.runtime.http import Patience, check_base_url
 from crawlers.runtime.loading import load_site
 from crawlers.runtime.manifest import find_source
 from crawlers.runtime.ndjson import UnwritableError, encode, encode_reject
+from crawlers.runtime.pages.keeping import Refetch
 from crawlers.runtime.release import release_folder
 from crawlers.runtime.settings import RuntimeSettings
+from fleet.options import shared_option
+
+_name = click.argument("name")
+_limit = click.option("--limit", type=click.IntRange(min=1), help="Try out: print the first N records, publish nothing if there are more.", metavar="N")  # fmt: skip
+_json = click.option("--json", "as_json", is_flag=True, help="Print the release.json of the published release.")
 
 
 @click.command(epilog="Example: fleet crawl demo --shared /tmp/shared")
-@click.argument("name")
-@click.option(
-    "--shared",
-    type=click.Path(path_type=Path),
-    help="Publish to DIR/NAME_crawled/. Default: FLEET_SHARED_DIR.",
-    metavar="DIR",
-)
+@_name
+@shared_option
 @click.option(
     "--base-url",
     help="Send each request to URL instead of its own host; path and query stay.",
     metavar="URL",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Try out: print the first N records, publish nothing if there are more.", metavar="N")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print the release.json of the published release.")
-def crawl(name: str, shared: Path | None, base_url: str | None, limit: int | None, as_json: bool) -> None:
+@_limit
+@_json
+@click.option(
+    "--refetch",
+    type=click.Choice(["none", "stale", "all"]),
+    default="stale",
+    show_default=True,
+    help="Of pages that earlier crawls stored: take them as they are, ask whether they changed, or fetch them all anew.",
+)
+def crawl(
+    name: str, shared: Path | None, base_url: str | None, limit: int | None, as_json: bool, refetch: Refetch
+) -> None:
     """Crawl the source NAME and publish its release.
 
     A crawl that fails, finds nothing or is stopped publishes nothing and exits with a code other than 0 (see `fleet --help`).
     One whose release is not as good as the manifest's budgets ask for is held: see `fleet approve` and `fleet discard`.
+    Where the source keeps its pages, the next crawl goes on where one was cut off, and asks for no page that was stored since it
+    began; `--refetch all` starts anew.
     """
+    _crawl(name, shared, base_url, limit, as_json, refetch)
+
+
+@click.command(epilog="Example: fleet transform my_archive")
+@_name
+@shared_option
+@_limit
+@_json
+def transform(name: str, shared: Path | None, limit: int | None, as_json: bool) -> None:
+    """Make a release of the source NAME from its stored pages, without the network: after its definition was changed.
+
+    It is published by the same rules as a crawl's. A page that is not stored has failed.
+    """
+    _crawl(name, shared, None, limit, as_json, "never")
+
+
+def _crawl(
+    name: str, shared: Path | None, base_url: str | None, limit: int | None, as_json: bool, refetch: Refetch
+) -> None:
     settings = RuntimeSettings.from_environment()
     source = find_source(settings.sources_dir, name)
     shared_dir = (shared or settings.shared_dir).absolute()
-    serve = load_site(source) if base_url is None else None
+    serve = load_site(source) if base_url is None and refetch != "never" else None
     left = limit or 0
 
     def show(record: dict[str, Any]) -> None:
@@ -63,6 +94,7 @@ def crawl(name: str, shared: Path | None, base_url: str | None, limit: int | Non
                 contact=settings.contact,
                 patience=Patience(settings.timeout_seconds, settings.retry_pause_seconds),
                 on_record=show if limit else None,
+                refetch=refetch,
             )
         except Interrupted as error:
             click.echo(f"fleet: {name}: {error}", err=True)

@@ -242,6 +242,31 @@ def _oai_pages(url: str) -> list[Exchange]:
     ]
 
 
+def _pages_code(name: str, url: str) -> str:
+    return f'''# {urlsplit(url).hostname}: a listing leads to its next page and to the datasets' pages. docs/pages.md explains each key.
+
+[pages.listing]
+start = "{url}"
+pager = {{ kind = "next", link = {{ css = "a[rel=next]" }} }}
+
+[pages.dataset]
+links = {{ from = "listing", css = "h2 a" }}
+check = [{{ css = "h1" }}]
+
+[pages.dataset.record]
+_id = {{ field = "url", processors = [{{ regex = "[^/]+/?$" }}] }}
+"@type" = {{ value = "Dataset" }}
+name = {{ css = "h1", required = true }}
+description = {{ css = "meta[name=description]::attr(content)" }}
+url = {{ field = "url" }}
+datePublished = {{ css = "time::attr(datetime)" }}
+
+[pages.dataset.record.author]
+each = {{ css = ".author" }}
+object = {{ "@type" = {{ value = "Person" }}, name = {{ xpath = "." }} }}
+'''
+
+
 def _exchange(url: str, text: str, suffix: str) -> Exchange:
     return Exchange(url, dedent(text).encode(), suffix)
 
@@ -251,4 +276,5 @@ TEMPLATES = {
     "jsonld": Template(_jsonld_code, _jsonld_pages, "start_urls and landing_pattern"),
     "api": Template(_api_code, _api_pages, "DATASETS, the names of fields, and how its pages are counted"),
     "oai-pmh": Template(None, _oai_pages, "endpoint, metadata_prefix and, for a part of it only, set"),
+    "pages": Template(_pages_code, _scrapy_pages, "start and the selectors"),
 }

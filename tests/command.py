@@ -19,7 +19,7 @@ MANIFEST = {
     "schedule": "0 4 * * 6",
     "rate": 1000,
 }
-CODE_FILES = {"scrapy": "spider.py", "jsonld": "spider.py", "api": "harvester.py"}
+CODE_FILES = {"scrapy": "spider.py", "jsonld": "spider.py", "api": "harvester.py", "pages": "pages.toml"}
 
 
 def toml_value(value: Any) -> str:
@@ -55,10 +55,12 @@ class Fleet:
             text=True,
         )
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, timeout_seconds: float = 120, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run ``fleet`` with the arguments to its end."""
         with self.start(*arguments, **environment) as process:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=timeout_seconds)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def environment(self) -> dict[str, str]:

@@ -104,7 +104,9 @@ class _Run:
             seen.add(fingerprint(request))
             exchange = self.answer(request.url)
             if exchange is None or not (
-                exchange.ok or exchange.status in getattr(spider, "handle_httpstatus_list", ())
+                exchange.ok
+                or exchange.status in getattr(spider, "handle_httpstatus_list", ())
+                or exchange.status in request.meta.get("handle_httpstatus_list", ())
             ):
                 continue
             response = scrapy_response(request, exchange.status, CONTENT_TYPES[exchange.suffix], exchange.body)

@@ -16,6 +16,7 @@ from crawlers.runtime.history import RunEntry, recorded
 from crawlers.runtime.http import PATIENCE, Patience
 from crawlers.runtime.loading import load_parse
 from crawlers.runtime.manifest import Source
+from crawlers.runtime.pages.keeping import Refetch, finish, give_up, keeping_pages, resumed_start
 from crawlers.runtime.progress import Progress
 from crawlers.runtime.release import DATA, Description, read_description, read_release
 from crawlers.runtime.replayed import add_replayed, remove_consumed
@@ -37,11 +38,13 @@ def crawl(
     contact: str = "",
     patience: Patience = PATIENCE,
     on_record: Callable[[dict[str, Any]], None] | None = None,
+    refetch: Refetch = "stale",
 ) -> Description:
     """Crawl ``source`` now and publish its release below ``shared_dir``; returns the published ``release.json``.
 
     Where the same data are published already, nothing new is: what is returned is that release's, with the outcome ``unchanged``.
 
+    :param refetch: which stored pages the site is asked for again, where the source keeps its pages; ``KeptPages`` says more.
     :raises LockedError: another crawl of the source is under way.
     :raises HeldError: the publish gate holds its release back, for a person to approve or discard.
     :raises PartialError: ``limit`` cut it short.
@@ -49,18 +52,33 @@ def crawl(
     :raises FleetError: it failed, or found nothing. In all these cases nothing was published, and no temporary file is left.
     """
     version = code_version()
-    with stopping() as stop, ReleaseWriter(shared_dir, source.manifest, code_version=version) as writer:
+    resumed = resumed_start(source.manifest, shared_dir, refetch)
+    with stopping() as stop, ReleaseWriter(shared_dir, source.manifest, resumed, version) as writer:
         tally = Tally()
-        with recorded(writer, tally, version) as entry:
-            logger.info("%s: crawl started, release %s", source.name, writer.release)
+        with (
+            recorded(writer, tally, version) as entry,
+            keeping_pages(source.manifest, shared_dir, refetch, writer.started, resumed) as pages,
+        ):
+            logger.info(
+                "%s: crawl %s, release %s", source.name, "gone on with" if resumed else "started", writer.release
+            )
             progress = Progress(source.name, tally, writer.counts)
             run = Run(source, writer, tally, progress, stop, base_url, limit, contact, patience, on_record)
+            run.pages = pages
             try:
                 with stop.heeding():
                     _crawl_as_kind(run)
             finally:
                 progress.close()
-            return _end(run, entry, shared_dir)
+            try:
+                description = _end(run, entry, shared_dir)
+            except HeldError:
+                if pages and not tally.failed_pages:
+                    give_up(pages, source.manifest, shared_dir)
+                raise
+            if pages:
+                finish(pages, source.manifest, shared_dir)
+            return description
 
 
 def _end(run: Run, entry: RunEntry, shared_dir: Path) -> Description:

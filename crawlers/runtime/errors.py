@@ -66,6 +66,10 @@ class PageError(FleetError):
         self.field = field
 
 
+class LimitError(PageError):
+    """A limit of the source's definition was reached: what lies beyond would be missing, so the crawl ends."""
+
+
 class ReleaseError(FleetError):
     """What lies in a release folder breaks the release protocol."""
 

@@ -30,6 +30,8 @@ def failure_class(error: BaseException) -> str:
         return "redirected"
     if "WallError" in names:
         return "blocked"
+    if "NotStored" in names:
+        return "not_stored"
     if "IgnoreRequest" in names:
         return "robots" if "robots.txt" in text else "offsite" if "offsite" in text else "http"
     if "certificate" in text.lower() or "SSL routines" in text:

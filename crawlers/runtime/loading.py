@@ -1,6 +1,7 @@
 """The code of a source, loaded from its folder by file path: the sources may lie anywhere (``FLEET_SOURCES_DIR``).
 
-``spider.py`` (kinds scrapy and jsonld) holds one spider class, ``harvester.py`` (kind api) a function ``parse(api)``;
+``spider.py`` (kinds scrapy and jsonld) holds one spider class, ``harvester.py`` (kind api) a function ``parse(api)``, and
+``pages.toml`` (kind pages) no code at all but the description of a site;
 ``site.py``, where there is one, serves the source's own site: ``serve()`` is a context manager that gives its base URL.
 """
 
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from crawlers.runtime.errors import UsageError
 from crawlers.runtime.manifest import Source
+from crawlers.runtime.pages.definition import DEFINITION
 
 if TYPE_CHECKING:
     import scrapy
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 SPIDER = "spider.py"
 HARVESTER = "harvester.py"
 SITE = "site.py"
-CODE_FILES = {"scrapy": SPIDER, "jsonld": SPIDER, "api": HARVESTER}
+CODE_FILES = {"scrapy": SPIDER, "jsonld": SPIDER, "api": HARVESTER, "pages": DEFINITION}
 
 
 class SourceCodeError(UsageError):
@@ -34,12 +36,17 @@ class SourceCodeError(UsageError):
 
 
 def load_spider(source: Source) -> "type[scrapy.Spider]":
-    """The spider class that the source's ``spider.py`` defines.
+    """The spider class that the source's ``spider.py`` defines, or that crawls by its ``pages.toml``.
 
     :raises SourceCodeError: the file is missing or broken, defines no spider or several, or one of another name.
     """
     import scrapy  # not at the top: it takes a while, and sources of the kind api do without
 
+    if source.manifest.kind == "pages" or (source.folder / DEFINITION).is_file():
+        from crawlers.runtime.pages.reading import read_definition
+        from crawlers.runtime.pages.spider import make_spider
+
+        return make_spider(source.name, read_definition(source.folder))
     path = source.folder / SPIDER
     module = _load(source, path)
     spiders = [

@@ -22,7 +22,7 @@ MANIFEST = "source.toml"
 NAME_PATTERN = r"^[a-z][a-z0-9_]{1,39}$"
 # It travels in a header: printable ASCII.
 CONTACT_PATTERN = r"^[ -~]+\Z"
-KINDS = ("scrapy", "jsonld", "api", "oai-pmh")
+KINDS = ("scrapy", "jsonld", "api", "oai-pmh", "pages")
 PROFILES = ("nde", "google", "datacite", "none")
 _CRON_FIELD = r"(\*|\d+|[A-Za-z]{3})([-/,](\*|\d+|[A-Za-z]{3}))*"
 
@@ -62,7 +62,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What a source declares about itself.
 
     ``kind``: how it is crawled: ``scrapy`` (a Scrapy spider), ``jsonld`` (a spider that reads schema.org JSON-LD from landing
-    pages), ``api`` (a generator of records over an HTTP API), ``oai-pmh`` (a harvest of an OAI-PMH endpoint; it needs no code).
+    pages), ``api`` (a generator of records over an HTTP API), ``oai-pmh`` (a harvest of an OAI-PMH endpoint; it needs no code),
+    ``pages`` (a site described by ``pages.toml``).
     ``url``: the home page of the site; ``license_url``: the terms under which its records may be used.
     ``contact``: e-mail address or URL that the site's operators can turn to about this crawler; sent in the User-Agent.
     ``maintainer``: who keeps this source in the team.
@@ -75,6 +76,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``shrink_budget``: share of the last release's records that may be missing, by their number.
     ``coverage_budget``: points (0 to 100) by which the coverage of a required field may fall against the last release.
     ``allow_empty``: whether a crawl without a record is a release.
+    ``keep_pages``: whether pages are stored and an interrupted crawl is gone on with; of the kind ``pages`` they always are.
+    ``resume_hours``: how old an interrupted crawl may be to be gone on with.
     ``obey_robots``: whether robots.txt is followed; a source that says false says why in its description.
     ``archive``: how long the hub keeps releases.
     ``profile``: what the records are held against (``docs/records.md``); that one misses it is counted and rejects nothing.
@@ -83,7 +86,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     name: Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
-    kind: Literal["scrapy", "jsonld", "api", "oai-pmh"]
+    kind: Literal["scrapy", "jsonld", "api", "oai-pmh", "pages"]
     title: _Text
     description: _Text
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+")]
@@ -99,11 +102,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     shrink_budget: _Share = 0.1
     coverage_budget: Annotated[float, msgspec.Meta(ge=0, le=100)] = 10.0
     allow_empty: bool = False
+    keep_pages: bool = False
+    resume_hours: Annotated[float, msgspec.Meta(ge=0, le=8760)] = 24.0
     obey_robots: bool = True
     archive: Retention = Retention()
     profile: Literal["nde", "google", "datacite", "none"] = "nde"
     require: tuple[_Text, ...] = ()
     oai: OaiTable | None = None
+
+    @property
+    def keeps_pages(self) -> bool:
+        return self.keep_pages or self.kind in ("pages", "browser")
 
 
 @dataclass(frozen=True)
@@ -151,6 +160,8 @@ def load_source(folder: Path) -> Source:
             _line_of(text, "name"),
             f"name is {manifest.name!r}, but the folder is {folder.name!r}: they must be the same",
         )
+    if manifest.keep_pages and manifest.kind == "api":
+        raise ManifestError(path, _line_of(text, "keep_pages"), "keep_pages is for spiders; an api source has none")
     try:
         check_schedule(manifest.schedule)
     except ValueError as error:

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from crawlers.runtime.errors import FleetError
 from crawlers.runtime.http import PATIENCE, Patience
 from crawlers.runtime.manifest import Source
+from crawlers.runtime.pages.keeping import KeptPages
 from crawlers.runtime.progress import Progress
 from crawlers.runtime.record import complete
 from crawlers.runtime.rejects import Answer
@@ -24,7 +26,9 @@ class Run:
     ``on_record``: called with each record as it will be published. ``origins``: by ``id(item)``, the answer that it came from.
     ``halt``: ends the crawl at once, where it doesn't end by the error that is raised.
     ``gaps``: what is known to be missing, as ``release.json`` says it; ``deleted``: records that the repository says are gone.
+    ``pages``: the store of the pages, where they are kept.
     ``end_reason``: how Scrapy says that the spider ended. ``limited``: whether the limit cut the crawl short.
+    ``failure``: why one of its parts ended the crawl.
     """
 
     source: Source
@@ -43,6 +47,13 @@ class Run:
     limited: bool = False
     gaps: list[dict[str, Any]] = field(default_factory=list)
     deleted: int = 0
+    failure: FleetError | None = None
+    pages: KeptPages | None = None
+
+    def fail(self, error: FleetError) -> None:
+        """End the crawl at once; ``error`` says why, and nothing is published."""
+        self.failure = self.failure or error
+        self.halt()
 
     def __post_init__(self) -> None:
         manifest = self.source.manifest
@@ -67,6 +78,11 @@ class Run:
         if self.on_record and isinstance(record, dict) and not refusal:
             self.on_record(record)
         self.progress.tick()
+
+    def note_unfollowable(self, url: str, message: str) -> None:
+        """Count links on the page ``url`` that lead to nothing that can be asked for; the page itself is well."""
+        self.tally.pages += 1  # `error` takes one off for what is no failure, and here was no request
+        self.fail_page("unfollowable", url, message)
 
     def fail_page(self, kind: str, url: str, message: str, field: str = "", response: Answer | None = None) -> None:
         """Count a page that gave no record, or not all of them, and keep it in the rejects; ``field``: where in the page."""

@@ -26,7 +26,7 @@ from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
 from crawlers.runtime import http
-from crawlers.runtime.errors import FleetError, PageError
+from crawlers.runtime.errors import FleetError, LimitError, PageError
 from crawlers.runtime.failures import failure_class, status_class
 from crawlers.runtime.rejects import Answer
 from crawlers.runtime.run import Run
@@ -37,6 +37,8 @@ _ALIASES = 10
 _TARGETS = 10_000
 # In a request's meta: the crawl starts with it.
 _START = "fleet_start"
+
+_PLAIN = frozenset((str, int, float, bool, type(None)))
 
 
 class RunCrawler(Crawler):
@@ -107,6 +109,9 @@ class RunExtension:
         url = getattr(response, "url", "") or getattr(getattr(response, "request", None), "url", "")
         error = failure.value
         answer = as_answer(response) if isinstance(response, Response) else None
+        if isinstance(error, LimitError):
+            advice = "See whether the site has so many; if it has, allow more."
+            self._run.fail(FleetError(f"{self._run.source.name}: {error}. Nothing was published. {advice}"))
         if isinstance(error, PageError):
             self._run.fail_page("parse", error.url, error.reason, error.field, answer)
         else:
@@ -169,9 +174,10 @@ class FailureMiddleware(BaseSpiderMiddleware):
     def get_processed_request(self, request: Request, response: Response | None) -> Request:
         """Count how the request ends, and keep the errback that the source's code gave it."""
         theirs = request.errback
+        start = response is None  # not within: each request that waits would hold the page that it was found on
 
         def count(failure: Failure) -> Any:
-            self._failed(failure, request, start=response is None)
+            self._failed(failure, request, start=start)
             return theirs(failure) if theirs else None
 
         assert self.crawler.spider is not None
@@ -223,7 +229,7 @@ class FailureMiddleware(BaseSpiderMiddleware):
             assert error is not None
             kind, message = failure_class(error), f"{type(error).__name__}: {error}"
             self._run.tally.pages += 1
-        if start:
+        if start or (request.meta.get("leads_on") and kind != "redirected"):
             self._run.tally.failed_starts.append(request.url)
         self._run.fail_page(kind, request.url, message, response=answer)
 
@@ -321,6 +327,11 @@ def _no_exit() -> Iterator[None]:
         raise RuntimeError(f"the source's code called sys.exit({error.code!r})") from error
 
 
-def plain(item: Any) -> Any:
-    """The item as a dict, if it is of a type that itemadapter knows; else as it is."""
-    return ItemAdapter(item).asdict() if ItemAdapter.is_item(item) else item
+def plain(value: Any) -> Any:
+    """An item as plain data, items within it too. itemadapter would take longer for a dict than all the rest."""
+    kind = type(value)
+    if kind is dict:
+        return {key: plain(member) for key, member in value.items()}
+    if kind is list:
+        return [plain(member) for member in value]
+    return ItemAdapter(value).asdict() if kind not in _PLAIN and ItemAdapter.is_item(value) else value

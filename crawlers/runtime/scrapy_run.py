@@ -14,6 +14,7 @@ from crawlers.runtime.run import Run
 from crawlers.runtime.scrapy_parts import RunCrawler
 
 _PARTS = "crawlers.runtime.scrapy_parts"
+_PAGE_STORE = "crawlers.runtime.pages.fetching.PageStoreMiddleware"
 
 
 def run_spider(run: Run) -> None:
@@ -41,6 +42,8 @@ def run_spider(run: Run) -> None:
     run.stop.check()
     process.start(install_signal_handlers=False)
     run.stop.check()
+    if run.failure:
+        raise run.failure
     run.writer.check()  # first: what the spider says of its end counts for nothing if the disk failed
     if failures:
         error = failures[0].value
@@ -91,6 +94,8 @@ def _defaults(run: Run) -> dict[str, Any]:
         "RETRY_GIVE_UP_LOG_LEVEL": "DEBUG",
         "RETRY_HTTP_CODES": list(http.RETRY_STATUSES),
         "COOKIES_ENABLED": False,
+        # Scrapy starts so many tasks for each answer, however few items there are; our pipeline never waits.
+        "CONCURRENT_ITEMS": 8,
         # No control ports: neither is asked for.
         "TELNETCONSOLE_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,
@@ -103,7 +108,8 @@ def _fixed(run: Run) -> dict[str, Any]:
     return {
         "BOT_NAME": "crawler-fleet",
         "USER_AGENT": http.user_agent(manifest, run.contact),
-        "ROBOTSTXT_OBEY": manifest.obey_robots,
+        # Without the network, nobody is asked for robots.txt.
+        "ROBOTSTXT_OBEY": manifest.obey_robots and not (run.pages and run.pages.refetch == "never"),
         "DOWNLOAD_DELAY": 1 / manifest.rate,
         "CONCURRENT_REQUESTS_PER_DOMAIN": manifest.concurrency,
         "CONCURRENT_REQUESTS": max(16, manifest.concurrency),
@@ -117,6 +123,7 @@ def _fixed(run: Run) -> dict[str, Any]:
             f"{_PARTS}.CountingOffsiteMiddleware": 50,
             "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
             f"{_PARTS}.StrictRobotsMiddleware": 100,
+            **({_PAGE_STORE: 900} if run.pages else {}),
         },
         # Nearest to the engine: it sees each answer first, and each request as it leaves.
         "SPIDER_MIDDLEWARES": {f"{_PARTS}.FailureMiddleware": 10},

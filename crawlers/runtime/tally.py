@@ -19,6 +19,8 @@ ADVICE = {
     "not_found": "the link is dead (404, 410): see whether the site has moved",
     "http": "the site answered with an unexpected status",
     "server": "the site failed (5xx): try again later",
+    "unfollowable": "links that are javascript:, mailto: or the like: see whether the definition means other elements",
+    "not_stored": "the page is not in the page store: `fleet crawl NAME --refetch none` fetches what is missing",
     "offsite": "the link leads to a host that the spider does not allow",
     "parse": "the page is not what the source's code expects: record a case and correct the code",
     "schema": "the record breaks a rule of the release: see rejects.ndjson",
@@ -28,7 +30,7 @@ ADVICE = {
     "gap": "records are known to be missing: `fleet gaps` names them, and the next crawl asks for them first",
 }
 # Links that lead elsewhere are counted, but they are no failure of the crawl.
-_HARMLESS = frozenset({"offsite", "redirected"})
+_HARMLESS = frozenset({"offsite", "redirected", "unfollowable"})
 
 
 @dataclass

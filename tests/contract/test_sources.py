@@ -97,6 +97,8 @@ def test_the_code_is_short_and_pure(source: Source) -> None:
     path = source.folder / CODE_FILES[source.manifest.kind]
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= MAX_CODE_LINES, "extract a base, or a mapping, into the runtime"
+    if path.suffix != ".py":
+        return
     imported = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):

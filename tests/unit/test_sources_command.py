@@ -41,3 +41,12 @@ def test_a_folder_of_sources_that_is_not_there_is_told_with_the_setting(fleet: F
     done = fleet.run("sources", FLEET_SOURCES_DIR=str(fleet.sources / "nowhere"))
     assert done.returncode == 2
     assert "FLEET_SOURCES_DIR" in done.stderr
+
+
+def test_a_bad_description_of_pages_is_told_with_file_and_line(fleet: Fleet) -> None:
+    fleet.write_source("good", "api", PARSE)
+    folder = fleet.write_source("bad", "pages", '[pages.a]\nstrat = "http://site.invalid/"\n')
+    done = fleet.run("sources")
+    assert done.returncode == 2
+    assert done.stdout.splitlines()[0].startswith("good ")
+    assert f"{folder / 'pages.toml'}:2: pages.a.strat: unknown key 'strat'. Did you mean 'start'?" in done.stderr
