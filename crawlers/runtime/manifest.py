@@ -27,6 +27,7 @@ _CRON_FIELD = r"(\*|\d+|[A-Za-z]{3})([-/,](\*|\d+|[A-Za-z]{3}))*"
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_Hosts = tuple[Annotated[str, msgspec.Meta(pattern=r"^[^\s/@]+$", max_length=255)], ...]
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +44,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``reject_budget``: share (0 to 1) of records that may be rejected, in the crawl and again in the hub's upload.
     ``allow_empty``: whether a crawl without a record is a release.
     ``obey_robots``: whether robots.txt is followed; a source that says false says why in its description.
+    ``hosts``: hosts that belong to the site beside that of ``url`` and those that the code starts from; links and redirects to
+    others are not followed. ``private_hosts``: those that may be at a private address, ``host`` or ``host:port``.
     """
 
     name: Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
@@ -60,6 +63,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reject_budget: _Share = 0.05
     allow_empty: bool = False
     obey_robots: bool = True
+    hosts: _Hosts = ()
+    private_hosts: _Hosts = ()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from crawlers.runtime.addresses import Addresses
 from crawlers.runtime.http import PATIENCE, Patience
 from crawlers.runtime.manifest import Source
 from crawlers.runtime.progress import Progress
@@ -21,6 +22,7 @@ class Run:
     ``on_record``: called with each record as it will be published. ``origins``: by ``id(item)``, the page that it came from.
     ``halt``: ends the crawl at once, where it doesn't end by the error that is raised.
     ``end_reason``: how Scrapy says that the spider ended. ``limited``: whether the limit cut the crawl short.
+    ``addresses``: where it may connect to.
     """
 
     source: Source
@@ -38,6 +40,9 @@ class Run:
     end_reason: str = ""
     limited: bool = False
 
+    def __post_init__(self) -> None:
+        self.addresses = Addresses(self.source.manifest, self.base_url)
+
     def accept(self, record: Any, url: str = "") -> None:
         """Take a record that the source's code made."""
         if isinstance(record, dict):
@@ -47,7 +52,10 @@ class Run:
             self.on_record(record)
         self.progress.tick()
 
-    def fail_page(self, kind: str, url: str, message: str, field: str = "") -> None:
-        """Count a page that gave no record, or not all of them, and keep it in the rejects; ``field``: where in the page."""
-        self.tally.error(kind, url, message)
+    def fail_page(self, kind: str, url: str, message: str, field: str = "", *, harmless: bool = False) -> None:
+        """Count a page that gave no record, or not all of them, and keep it in the rejects; ``field``: where in the page.
+
+        :param harmless: it was no page of the site.
+        """
+        self.tally.error(kind, url, message, harmless=harmless)
         self.writer.reject(f"{kind}: {message}", url=url, field=field)

@@ -23,6 +23,7 @@ def run_spider(run: Run) -> None:
     """
     spider = load_spider(run.source)
     process = _quiet_process(_defaults(run))
+    process.fleet_run = run  # type: ignore[attr-defined]  # Scrapy makes the resolver from it
     crawler = RunCrawler(spider, process.settings, init_reactor=True)
     for name, value in _fixed(run).items():
         if isinstance(value, dict):  # components that the source brings, an images pipeline say, work beside ours
@@ -82,9 +83,10 @@ def _defaults(run: Run) -> dict[str, Any]:
     """Settings that a spider's ``custom_settings`` may change."""
     return {
         "LOG_INSTALL_ROOT_HANDLER": False,
+        "DNS_RESOLVER": f"{_PARTS}.GuardedResolver",  # the process's: no spider changes it
         "DOWNLOAD_DELAY_JITTER": 0,
         "DOWNLOAD_TIMEOUT": run.patience.timeout_seconds,
-        "DOWNLOAD_MAXSIZE": http.MAX_BODY_BYTES,
+        "DOWNLOAD_MAXSIZE": http.MAX_PAGE_BYTES,
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
         "RETRY_TIMES": http.RETRIES,
         "RETRY_GIVE_UP_LOG_LEVEL": "DEBUG",
@@ -108,8 +110,11 @@ def _fixed(run: Run) -> dict[str, Any]:
         "CONCURRENT_REQUESTS": max(16, manifest.concurrency),
         "CLOSESPIDER_ITEMCOUNT": run.limit and run.limit + 1,  # as many as the limit are a whole source
         "HTTPPROXY_ENABLED": not run.base_url,  # a proxy of the environment is for the real hosts
-        "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https"), f"{_PARTS}.BaseUrlDownloadHandler"),
+        # Nor does a link lead to a file of this machine.
+        "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https"), f"{_PARTS}.BaseUrlDownloadHandler")
+        | dict.fromkeys(("data", "file", "ftp", "s3"), None),
         "DOWNLOADER_MIDDLEWARES": {
+            f"{_PARTS}.AddressMiddleware": 40,
             "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
             f"{_PARTS}.PoliteRetryMiddleware": 550,
             "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,

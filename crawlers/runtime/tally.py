@@ -21,7 +21,9 @@ ADVICE = {
     "not_found": "the link is dead (404, 410): see whether the site has moved",
     "http": "the site answered with an unexpected status",
     "server": "the site failed (5xx): try again later",
-    "offsite": "the link leads to a host that the spider does not allow",
+    "address": "the link leads to a private address: a trap, or a site of your own network, which private_hosts allows",
+    "scheme": "the link is no http(s) URL: select links that are",
+    "offsite": "the link leads to a host that is not the site's: hosts in the manifest, or allowed_domains of the spider, would allow it",
     "parse": "the page is not what the source's code expects: record a case and correct the code",
     "schema": "the record breaks a rule of the release: see rejects.ndjson",
     "too_large": "the answer is larger than we take",
@@ -48,11 +50,14 @@ class Tally:
     failed_starts: list[str] = field(default_factory=list)
     errors: dict[str, ErrorCount] = field(default_factory=dict)
 
-    def error(self, kind: str, url: str, message: str) -> None:
-        """Count an error of class ``kind`` (a key of ``ADVICE``); the first of each class is kept as the example."""
+    def error(self, kind: str, url: str, message: str, *, harmless: bool = False) -> None:
+        """Count an error of class ``kind`` (a key of ``ADVICE``); the first of each class is kept as the example.
+
+        :param harmless: nothing of the site is lost by it, as by a link to another site.
+        """
         seen = self.errors.setdefault(kind, ErrorCount(url=url, message=message[:500]))
         seen.count += 1
-        if kind in _HARMLESS:
+        if harmless or kind in _HARMLESS:
             self.pages -= 1  # nor do they make room in the error budget
         else:
             self.failed_pages += 1
