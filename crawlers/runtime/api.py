@@ -35,10 +35,6 @@ class RequestFailed(FleetError):
         self.message = message
 
 
-class TooLargeError(FleetError):
-    """An answer is larger than we take."""
-
-
 class ApiClient:
     """Sends the requests of one crawl, one at a time, at most ``manifest.rate`` a second to each host.
 
@@ -142,7 +138,7 @@ class ApiClient:
                 failure = RequestFailed(kind, url, f"{type(error).__name__}: {error}")
                 if failure.kind in ("tls", "http", "scheme"):
                     break
-            except (TooLargeError, ForbiddenAddressError) as error:
+            except (http.TooLargeError, ForbiddenAddressError) as error:
                 raise RequestFailed(failure_class(error), url, str(error)) from error
             else:
                 if response.status_code < 400:
@@ -165,7 +161,7 @@ class ApiClient:
             for block in response.iter_content(1 << 16):
                 body += block
                 if len(body) > http.MAX_BODY_BYTES:
-                    raise TooLargeError(f"more than {http.MAX_BODY_BYTES >> 20} MiB")
+                    raise http.TooLargeError(f"more than {http.MAX_BODY_BYTES >> 20} MiB")
             response._content = bytes(body)
         self._tally.responses += 1
         return response

@@ -31,6 +31,10 @@ def failure_class(error: BaseException) -> str:
         return "redirected"
     if "ForbiddenAddressError" in names:
         return "address"
+    if "BrowserCrashedError" in names:
+        return "browser"
+    if "StepError" in names:
+        return "step"
     if "ForbiddenSchemeError" in names:
         return "scheme"
     if "DOWNLOAD_MAXSIZE" in text:  # a small answer that unpacks to a large one

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit, urlunsplit
 
-from crawlers.runtime.errors import UsageError
+from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.settings import PROJECT_URL
 
@@ -17,6 +17,10 @@ MAX_PAGE_BYTES = 64 << 20
 RETRIES = 4
 RETRY_STATUSES = (408, 429, 500, 502, 503, 504, 522, 524)
 RETRY_AFTER_MAX_SECONDS = 600
+
+
+class TooLargeError(FleetError):
+    """An answer is larger than we take."""
 
 
 @dataclass(frozen=True)

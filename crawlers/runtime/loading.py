@@ -1,6 +1,6 @@
 """The code of a source, loaded from its folder by file path: the sources may lie anywhere (``FLEET_SOURCES_DIR``).
 
-``spider.py`` (kinds scrapy and jsonld) holds one spider class, ``harvester.py`` (kind api) a function ``parse(api)``;
+``spider.py`` (kinds scrapy, jsonld and browser) holds one spider class, ``harvester.py`` (kind api) a function ``parse(api)``;
 ``site.py``, where there is one, serves the source's own site: ``serve()`` is a context manager that gives its base URL.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SPIDER = "spider.py"
 HARVESTER = "harvester.py"
 SITE = "site.py"
-CODE_FILES = {"scrapy": SPIDER, "jsonld": SPIDER, "api": HARVESTER}
+CODE_FILES = {"scrapy": SPIDER, "jsonld": SPIDER, "api": HARVESTER, "browser": SPIDER}
 
 
 class SourceCodeError(UsageError):

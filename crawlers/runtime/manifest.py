@@ -22,7 +22,7 @@ MANIFEST = "source.toml"
 NAME_PATTERN = r"^[a-z][a-z0-9_]{1,39}$"
 # It travels in a header: printable ASCII.
 CONTACT_PATTERN = r"^[ -~]+\Z"
-KINDS = ("scrapy", "jsonld", "api")
+KINDS = ("scrapy", "jsonld", "api", "browser")
 _CRON_FIELD = r"(\*|\d+|[A-Za-z]{3})([-/,](\*|\d+|[A-Za-z]{3}))*"
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
@@ -30,11 +30,24 @@ _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Hosts = tuple[Annotated[str, msgspec.Meta(pattern=r"^[^\s/@]+$", max_length=255)], ...]
 
 
+class Browsing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[browser]``, for sources of the kind browser.
+
+    ``browsers``: how many at once. One is replaced after so many ``pages``, or as soon as it takes more than ``memory_mb``.
+    ``hosts``: hosts beside the site's own that its pages may load scripts and data from; to links they mean nothing.
+    """
+
+    browsers: Annotated[int, msgspec.Meta(ge=1, le=8)] = 1
+    pages: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
+    memory_mb: Annotated[int, msgspec.Meta(ge=100, le=100_000)] = 800
+    hosts: _Hosts = ()
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a source declares about itself.
 
     ``kind``: how it is crawled: ``scrapy`` (a Scrapy spider), ``jsonld`` (a spider that reads schema.org JSON-LD from landing
-    pages), ``api`` (a generator of records over an HTTP API).
+    pages), ``api`` (a generator of records over an HTTP API), ``browser`` (a Scrapy spider with pages that Chromium renders).
     ``url``: the home page of the site; ``license_url``: the terms under which its records may be used.
     ``contact``: e-mail address or URL that the site's operators can turn to about this crawler; sent in the User-Agent.
     ``maintainer``: who keeps this source in the team.
@@ -49,7 +62,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     name: Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
-    kind: Literal["scrapy", "jsonld", "api"]
+    kind: Literal["scrapy", "jsonld", "api", "browser"]
     title: _Text
     description: _Text
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+")]
@@ -65,6 +78,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     obey_robots: bool = True
     hosts: _Hosts = ()
     private_hosts: _Hosts = ()
+    browser: Browsing = Browsing()
 
 
 @dataclass(frozen=True)

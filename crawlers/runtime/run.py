@@ -22,7 +22,7 @@ class Run:
     ``on_record``: called with each record as it will be published. ``origins``: by ``id(item)``, the page that it came from.
     ``halt``: ends the crawl at once, where it doesn't end by the error that is raised.
     ``end_reason``: how Scrapy says that the spider ended. ``limited``: whether the limit cut the crawl short.
-    ``addresses``: where it may connect to.
+    ``addresses``: where it may connect to. ``ending``: called when the spider has ended, however it did.
     """
 
     source: Source
@@ -39,6 +39,7 @@ class Run:
     halt: Callable[[], None] = lambda: None
     end_reason: str = ""
     limited: bool = False
+    ending: list[Callable[[], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.addresses = Addresses(self.source.manifest, self.base_url)

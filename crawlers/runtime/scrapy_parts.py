@@ -297,6 +297,8 @@ class PoliteRetryMiddleware(RetryMiddleware):
 class BaseUrlDownloadHandler(HTTP11DownloadHandler):
     """HTTP as Scrapy does it, but sent to the run's base URL; the spider sees the real URLs all the same."""
 
+    renders = False
+
     def __init__(self, crawler: RunCrawler) -> None:
         super().__init__(crawler)
         self._base_url = crawler.fleet_run.base_url
@@ -305,6 +307,11 @@ class BaseUrlDownloadHandler(HTTP11DownloadHandler):
         self._pool.retryAutomatically = False
 
     async def download_request(self, request: Request) -> Response:
+        if not self.renders and (request.meta.get("browser") or request.meta.get("rendering")):
+            raise PageError(
+                request.url,
+                'it is to be rendered by a browser, which a source has whose manifest says kind = "browser"',
+            )
         sent = request.replace(url=http.rebase(request.url, self._base_url))
         try:
             response = await super().download_request(sent)

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from scrapy.crawler import CrawlerProcess
+from scrapy.settings.default_settings import RETRY_EXCEPTIONS
 from twisted.python.failure import Failure
 
 from crawlers.runtime import http
@@ -39,7 +40,11 @@ def run_spider(run: Run) -> None:
     process.stop = lambda: None  # type: ignore
     run.stop.on_stop = run.halt = lambda: reactor.callFromThread(reactor.stop)  # type: ignore
     run.stop.check()
-    process.start(install_signal_handlers=False)
+    try:
+        process.start(install_signal_handlers=False)
+    finally:
+        for end in run.ending:
+            end()
     run.stop.check()
     run.writer.settle()  # raises if the disk failed: what the spider says of its end counts for nothing then
     if failures:
@@ -83,7 +88,7 @@ def _defaults(run: Run) -> dict[str, Any]:
     """Settings that a spider's ``custom_settings`` may change."""
     return {
         "LOG_INSTALL_ROOT_HANDLER": False,
-        "DNS_RESOLVER": f"{_PARTS}.GuardedResolver",  # the process's: no spider changes it
+        "TWISTED_DNS_RESOLVER": f"{_PARTS}.GuardedResolver",  # the process's: no spider changes it
         "DOWNLOAD_DELAY_JITTER": 0,
         "DOWNLOAD_TIMEOUT": run.patience.timeout_seconds,
         "DOWNLOAD_MAXSIZE": http.MAX_PAGE_BYTES,
@@ -91,6 +96,7 @@ def _defaults(run: Run) -> dict[str, Any]:
         "RETRY_TIMES": http.RETRIES,
         "RETRY_GIVE_UP_LOG_LEVEL": "DEBUG",
         "RETRY_HTTP_CODES": list(http.RETRY_STATUSES),
+        "RETRY_EXCEPTIONS": [*RETRY_EXCEPTIONS, "crawlers.runtime.browser.errors.BrowserCrashedError"],
         "COOKIES_ENABLED": False,
         # No control ports: neither is asked for.
         "TELNETCONSOLE_ENABLED": False,
@@ -101,6 +107,9 @@ def _defaults(run: Run) -> dict[str, Any]:
 def _fixed(run: Run) -> dict[str, Any]:
     """Settings that no spider changes: what the manifest says of the site, and the parts that publish and count."""
     manifest = run.source.manifest
+    handler = f"{_PARTS}.BaseUrlDownloadHandler"
+    if manifest.kind == "browser":
+        handler = "crawlers.runtime.browser.handler.BrowserDownloadHandler"
     return {
         "BOT_NAME": "crawler-fleet",
         "USER_AGENT": http.user_agent(manifest, run.contact),
@@ -111,7 +120,7 @@ def _fixed(run: Run) -> dict[str, Any]:
         "CLOSESPIDER_ITEMCOUNT": run.limit and run.limit + 1,  # as many as the limit are a whole source
         "HTTPPROXY_ENABLED": not run.base_url,  # a proxy of the environment is for the real hosts
         # Nor does a link lead to a file of this machine.
-        "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https"), f"{_PARTS}.BaseUrlDownloadHandler")
+        "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https"), handler)
         | dict.fromkeys(("data", "file", "ftp", "s3"), None),
         "DOWNLOADER_MIDDLEWARES": {
             f"{_PARTS}.AddressMiddleware": 40,

@@ -20,6 +20,8 @@ ADVICE = {
     "blocked": "the site refuses us (401, 403, 429): lower the rate, and get in touch with the site",
     "not_found": "the link is dead (404, 410): see whether the site has moved",
     "http": "the site answered with an unexpected status",
+    "browser": "the browser crashed: give the container more memory (FLEET_BROWSER_MEMORY), or lower memory_mb in [browser]",
+    "step": "the rendered page is not what its steps expect: look at its picture, and correct wait_for and steps",
     "server": "the site failed (5xx): try again later",
     "address": "the link leads to a private address: a trap, or a site of your own network, which private_hosts allows",
     "scheme": "the link is no http(s) URL: select links that are",
@@ -63,6 +65,11 @@ class Tally:
             self.failed_pages += 1
         if not self.quiet:
             logger.warning("%s error: %s: %s", kind, url, message)
+
+    def note(self, kind: str, url: str, message: str, count: int = 1) -> None:
+        """Count what was no page: it costs nothing, but a person may want to know."""
+        seen = self.errors.setdefault(kind, ErrorCount(url=url, message=message[:500]))
+        seen.count += count
 
     def fill(self, counts: Counts) -> None:
         """Put the requests' side of the counts into ``counts``."""

@@ -2,7 +2,6 @@
 
 import http.server
 import json
-import os
 import threading
 import time
 import zlib
@@ -64,7 +63,7 @@ def elsewhere() -> Iterator[Site]:
 def resolver(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "resolver").mkdir()
     (tmp_path / "resolver/sitecustomize.py").write_text(RESOLVER)
-    return {"PYTHONPATH": f"{tmp_path / 'resolver'}:{os.getcwd()}"}
+    return {"PYTHONPATH": f"{tmp_path / 'resolver'}:{Path.cwd()}"}
 
 
 def put_list(site: Site, kind: str, *links: str) -> None:
