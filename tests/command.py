@@ -19,7 +19,7 @@ MANIFEST = {
     "schedule": "0 4 * * 6",
     "rate": 1000,
 }
-CODE_FILES = {"scrapy": "spider.py", "jsonld": "spider.py", "api": "harvester.py"}
+CODE_FILES = {"scrapy": "spider.py", "jsonld": "spider.py", "api": "harvester.py", "browser": "spider.py"}
 
 
 @dataclass

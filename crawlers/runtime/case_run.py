@@ -37,6 +37,13 @@ def run_case(source: Source, case: Case) -> dict[str, Any]:
     return run.outcome()
 
 
+def find_request(source: Source, case: Case, url: str) -> "scrapy.Request | None":
+    """The request for ``url`` that the spider makes when it starts at the case's first page; None: it makes none."""
+    run = _Run(source, case)
+    run.run_spider()
+    return run.requests.get(_key(url))
+
+
 class _Run:
     """One run of a source's code over a case."""
 
@@ -47,6 +54,7 @@ class _Run:
         self.follows: set[str] = set()
         self.errors: list[str] = []
         self.used: set[str] = set()
+        self.requests: dict[tuple, scrapy.Request] = {}
         self.exchanges = {_key(exchange.url): exchange for exchange in case.exchanges}
 
     def answer(self, url: str) -> Exchange | None:
@@ -82,6 +90,7 @@ class _Run:
             if fingerprint(request) in seen and not request.dont_filter:
                 continue
             seen.add(fingerprint(request))
+            self.requests[_key(request.url)] = request
             exchange = self.answer(request.url)
             if exchange is None or not (
                 exchange.ok or exchange.status in getattr(spider, "handle_httpstatus_list", ())

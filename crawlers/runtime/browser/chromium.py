@@ -22,6 +22,7 @@ from selenium.common.exceptions import (
     WebDriverException,
 )
 from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.common.proxy import Proxy, ProxyType
 from selenium.webdriver.remote.client_config import ClientConfig
 from selenium.webdriver.remote.remote_connection import RemoteConnection
 from selenium.webdriver.remote.webdriver import WebDriver
@@ -62,15 +63,15 @@ _OPTIONS = (
     "--no-pings",
     "--disable-features=MediaRouter,OptimizationHints,Translate,AutofillServerCommunication,InterestFeedContentSuggestions,"
     "CertificateTransparencyComponentUpdater",
-    "--blink-settings=imagesEnabled=false",
     "--mute-audio",
+    "--disable-breakpad",
+    "--disable-crash-reporter",
     "--window-size=1280,1600",
 )
 _PREFERENCES = {
     "download_restrictions": 3,  # none at all
     "credentials_enable_service": False,
-    "signin.allowed": False,
-    "signin.allowed_on_next_startup": False,
+    "profile.managed_default_content_settings.images": 2,  # none: they cost the site, and nobody looks at them
     "profile.default_content_setting_values": {"notifications": 2, "geolocation": 2, "media_stream": 2},
 }
 _LOADED = """
@@ -124,7 +125,10 @@ class Chromium:
         self.pages += 1
         with _told(url):
             self.driver.get(url)
-            return self._look()
+            loaded = self._look()
+        if not http.is_http_url(loaded.url):  # it is no page: a download, or one that led to what can't be loaded
+            raise NavigationError(url, f"ERR_ABORTED, at {loaded.url[:100]}")
+        return loaded
 
     def finish(self, rendering: Rendering, url: str) -> Rendered:
         """Take the steps in the loaded page, and read it.
@@ -196,7 +200,8 @@ class Chromium:
             self._process.wait(10)
             if self._process.stdout:
                 self._process.stdout.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        for _ in range(2):  # what was written while it was removed
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def remove_abandoned() -> None:
@@ -256,7 +261,6 @@ def _options(folder: Path, proxy_port: int, user_agent: str, trust_any: bool) ->
     options = Options()
     options.binary_location = str(shutil.which(CHROMIUM))
     options.unhandled_prompt_behavior = "dismiss"
-    options.ignore_local_proxy_environment_variables()
     for option in (
         *_OPTIONS,
         *sandbox_options(),
@@ -272,7 +276,10 @@ def _options(folder: Path, proxy_port: int, user_agent: str, trust_any: bool) ->
 
 def _connect(port: int, options: Options, timeout_seconds: float) -> WebDriver:
     config = ClientConfig(
-        remote_server_addr=f"http://127.0.0.1:{port}", keep_alive=True, timeout=int(timeout_seconds + _DRIVER_SECONDS)
+        remote_server_addr=f"http://127.0.0.1:{port}",
+        keep_alive=True,
+        timeout=int(timeout_seconds + _DRIVER_SECONDS),
+        proxy=Proxy(raw={"proxyType": ProxyType.DIRECT}),  # the environment's is not for our own driver
     )
     return WebDriver(command_executor=RemoteConnection(client_config=config), options=options)
 

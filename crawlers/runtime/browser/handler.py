@@ -105,6 +105,6 @@ def _known(error: NavigationError) -> Exception:
     """The error that Scrapy, or what counts failures, knows: those of the network are tried again."""
     if "CERT" in error.reason or "SSL" in error.reason:
         return ssl.SSLError(str(error))
-    if error.reason in ("ERR_TOO_MANY_REDIRECTS", "ERR_ABORTED", "ERR_UNKNOWN_URL_SCHEME", "ERR_INVALID_URL"):
-        return IgnoreRequest(str(error))  # ERR_ABORTED: it is a download
+    if error.reason.startswith(("ERR_TOO_MANY_REDIRECTS", "ERR_ABORTED", "ERR_UNKNOWN_URL_SCHEME", "ERR_INVALID_URL")):
+        return IgnoreRequest(str(error))
     return DownloadFailedError(str(error))

@@ -20,6 +20,8 @@ from crawlers.runtime.manifest import Manifest
 
 logger = logging.getLogger(__name__)
 
+# To look at what a browser takes costs as much as a small page.
+_PAGES_PER_LOOK = 4
 # Pages whose picture and source are kept, the latest ones.
 FAILURES_KEPT = 20
 
@@ -106,6 +108,8 @@ class BrowserPool:
     def close(self) -> None:
         """End all browsers at once, also those at work."""
         with self._lock:
+            if self._closed:
+                return
             self._closed = True
             browsers, self._all = self._all, set()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -136,7 +140,7 @@ class BrowserPool:
         raise BrowserCrashedError("the crawl is ending")
 
     def _give_back(self, browser: Chromium) -> None:
-        memory_mb = browser.memory_bytes() >> 20
+        memory_mb = browser.memory_bytes() >> 20 if browser.pages % _PAGES_PER_LOOK == 0 else 0
         if browser.pages >= self._wanted.pages or memory_mb > self._wanted.memory_mb:
             logger.debug("a browser is replaced after %d pages, at %d MiB", browser.pages, memory_mb)
             self._drop(browser)

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-DATASETS = 24
-PAGE_SIZE = 12
+DATASETS = 12
+PAGE_SIZE = 6
 # What one click on "More" brings.
-PART_SIZE = 5
+PART_SIZE = 4
 INSTRUMENTS = ["radiosonde", "tide gauge", "seismometer", "rain gauge", "current meter", "pyranometer"]
 PLACES = ["Lake Constance", "the Wadden Sea", "the Black Forest", "the Bay of Kiel", "the Harz", "the Upper Rhine"]
 
