@@ -14,6 +14,7 @@ COMMANDS = {
     "up": "fleet.up:up",
     "sources": "fleet.sources:sources",
     "crawl": "fleet.crawl:crawl",
+    "check": "fleet.check:check",
     "test": "fleet.cases:test",
     "record": "fleet.cases:record",
     "new-source": "fleet.new_source:new_source",

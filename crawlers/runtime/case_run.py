@@ -38,10 +38,16 @@ def run_case(source: Source, case: Case) -> dict[str, Any]:
 
 
 def find_request(source: Source, case: Case, url: str) -> "scrapy.Request | None":
-    """The request for ``url`` that the spider makes when it starts at the case's first page; None: it makes none."""
+    """The request for ``url`` that the spider makes when it starts at the case's first page; None: it makes none.
+
+    For a first page at which the spider does not start, the one with which it does start: it is a page of the same kind.
+    """
     run = _Run(source, case)
     run.run_spider()
-    return run.requests.get(_key(url))
+    request = run.requests.get(_key(url))
+    if request is not None and not request.meta and case.method == "parse" and _key(url) == _key(case.exchanges[0].url):
+        return next(run.outputs(load_spider(source)().start, "start"), request)
+    return request
 
 
 class _Run:

@@ -26,6 +26,7 @@ KINDS = ("scrapy", "jsonld", "api", "browser")
 _CRON_FIELD = r"(\*|\d+|[A-Za-z]{3})([-/,](\*|\d+|[A-Za-z]{3}))*"
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+_Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+")]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Hosts = tuple[Annotated[str, msgspec.Meta(pattern=r"^[^\s/@]+$", max_length=255)], ...]
 
@@ -41,6 +42,24 @@ class Browsing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pages: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
     memory_mb: Annotated[int, msgspec.Meta(ge=100, le=100_000)] = 800
     hosts: _Hosts = ()
+
+
+class Checking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[check]``: how ``fleet check`` tells that a record was withdrawn. docs/checking.md explains it.
+
+    ``reference_gone``: a URL of the site that must come out as gone; ``reference_alive``: one that must not.
+    ``gone_css``, ``gone_xpath``: what a page holds whose record is gone, though its status is 200.
+    ``slice``: records visited by one check. ``every_hours``: before that, a record is not visited again.
+    ``schedule``: five cron fields in UTC; empty: checks are run by hand.
+    """
+
+    reference_gone: _Url
+    reference_alive: _Url
+    gone_css: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    gone_xpath: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    slice: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 100
+    every_hours: Annotated[float, msgspec.Meta(ge=0)] = 24
+    schedule: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,6 +98,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     hosts: _Hosts = ()
     private_hosts: _Hosts = ()
     browser: Browsing = Browsing()
+    check: Checking | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +148,8 @@ def load_source(folder: Path) -> Source:
         )
     try:
         check_schedule(manifest.schedule)
+        if manifest.check and manifest.check.schedule:
+            check_schedule(manifest.check.schedule)
     except ValueError as error:
         raise ManifestError(path, _line_of(text, "schedule"), str(error)) from error
     return Source(folder, manifest)

@@ -47,11 +47,11 @@ class ErrorCount(msgspec.Struct, kw_only=True):
 
 
 class Counts(msgspec.Struct, kw_only=True):
-    """What a crawl saw. ``items`` = ``records`` + rejected records, always.
+    """What a crawl saw. ``items`` = ``records`` + rejected records + withdrawn ones, always.
 
     ``requests``: sent, retries included; ``responses``: received; ``failed_requests``: given up for good;
     ``items``: records that the source's code made; ``records``: those in the release; ``rejects``: lines of rejects.ndjson,
-    which are rejected records (``rejected_items``) and pages that gave none.
+    which are rejected records (``rejected_items``), those that the site withdrew (``withdrawn``), and pages that gave none.
     """
 
     requests: int = 0
@@ -60,6 +60,7 @@ class Counts(msgspec.Struct, kw_only=True):
     items: int = 0
     records: int = 0
     rejected_items: int = 0
+    withdrawn: int = 0
     rejects: int = 0
 
 

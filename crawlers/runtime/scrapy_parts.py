@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urldefrag
 
 from itemadapter import ItemAdapter
 from scrapy import Request, Spider, signals
@@ -19,7 +20,7 @@ from scrapy.downloadermiddlewares.offsite import OffsiteMiddleware
 from scrapy.downloadermiddlewares.retry import RetryMiddleware
 from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
 from scrapy.exceptions import CannotResolveHostError, IgnoreRequest
-from scrapy.http import Response
+from scrapy.http import Response, TextResponse
 from scrapy.resolver import CachingThreadedResolver
 from scrapy.spidermiddlewares.base import BaseSpiderMiddleware
 from scrapy.spidermiddlewares.httperror import HttpError
@@ -27,9 +28,13 @@ from twisted.python.failure import Failure
 
 from crawlers.runtime import http
 from crawlers.runtime.addresses import Addresses, ForbiddenAddressError, ForbiddenUrlError, Hosts, host_of
+from crawlers.runtime.check import says_gone
 from crawlers.runtime.errors import FleetError, PageError
 from crawlers.runtime.failures import failure_class, status_class
 from crawlers.runtime.run import Run
+
+# What marks an answer that was not fetched in this crawl.
+_STORED = frozenset({"cached", "stored"})
 
 
 class RunCrawler(Crawler):
@@ -165,7 +170,17 @@ class FailureMiddleware(BaseSpiderMiddleware):
     def get_processed_item(self, item: Any, response: Response | None) -> Any:
         if response is not None:
             self._run.origins[id(item)] = response.url
+            if self._run.withdrawn and isinstance(item, dict) and self._is_alive(item, response):
+                self._run.see_alive(item)
         return item
+
+    def _is_alive(self, item: dict[str, Any], response: Response) -> bool:
+        """Whether ``response`` is the record's own page, fetched in this crawl, and does not say that the record is gone."""
+        checking, url = self._run.source.manifest.check, item.get("url")
+        if checking is None or not isinstance(response, TextResponse) or _STORED & set(response.flags):
+            return False
+        is_its_own = isinstance(url, str) and urldefrag(url).url == urldefrag(response.url).url
+        return is_its_own and response.status < 300 and not says_gone(checking, response.text)
 
     def process_spider_input(self, response: Response) -> None:
         """Each answer that comes to the source's code is a page."""

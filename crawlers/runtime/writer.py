@@ -132,8 +132,14 @@ class ReleaseWriter:
         else:
             self._write_reject({"reason": reason, "field": field, "url": url, "record": None})
 
+    def withdraw(self, record: dict[str, Any], reason: str, url: str = "") -> None:
+        """Keep a record out of the release because its site withdrew it. That is no fault, and counts against no budget."""
+        self.counts.items += 1
+        self.counts.withdrawn += 1
+        self._write_reject({"reason": f"withdrawn: {reason}", "field": "", "url": url, "record": record})
+
     def settle(self) -> Counts:
-        """Write out what is buffered; the counts are final then. ``items`` = ``records`` + ``rejected_items``."""
+        """Write out what is buffered; the counts are final then. ``items`` = ``records`` + ``rejected_items`` + ``withdrawn``."""
         with self._disk():
             self._write_batch()
         return self.counts

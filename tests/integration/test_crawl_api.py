@@ -75,6 +75,7 @@ def test_every_failure_is_counted_by_class_and_kept_in_the_rejects(fleet: Fleet,
         "items": 2,
         "records": 2,
         "rejected_items": 0,
+        "withdrawn": 0,
         "rejects": 13,
     }
     assert [record["_id"] for record in fleet.records("little")] == ["little_ok", "little_moved"]

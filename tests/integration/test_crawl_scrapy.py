@@ -76,6 +76,7 @@ def test_a_good_crawl_publishes_what_the_site_has_and_tells_what_it_did(fleet: F
         "items": 3,
         "records": 3,
         "rejected_items": 0,
+        "withdrawn": 0,
         "rejects": 0,
     }
     assert description["errors"] == {}
