@@ -15,7 +15,8 @@ import json, os, psutil, subprocess, time
 crawl = subprocess.Popen(["fleet", "crawl", "demo_js"], stderr=subprocess.PIPE, text=True)
 users, commands, killed, deadline = set(), set(), 0, time.monotonic() + 120
 while crawl.poll() is None and time.monotonic() < deadline:
-    found = [one for one in psutil.process_iter(["name", "uids", "cmdline"]) if one.info["name"] == "chromium"]
+    found = [one for one in psutil.process_iter(["name", "uids", "cmdline"]) 
+             if one.info["name"] == "chromium" and one.info["cmdline"] and one.info["uids"]]
     renderers = [one for one in found if "--type=renderer" in one.info["cmdline"] and one.cpu_times().user > 0.1]
     users |= {one.info["uids"].real for one in found}
     commands |= {word for one in found for word in one.info["cmdline"] if word == "--no-sandbox"}

@@ -1,15 +1,25 @@
 """Checks of released records, through the real command, against a real server whose pages come and go."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from crawlers.runtime.check import CheckReport
+from crawlers.runtime.check import check as run_check
+from crawlers.runtime.crawl import crawl as run_crawl
+from crawlers.runtime.errors import FleetError, LockedError, UsageError
+from crawlers.runtime.http import Patience
+from crawlers.runtime.manifest import load_source
 from tests.command import Fleet
 from tests.site import Answer, Site
 
+HARVESTER = """
+    def parse(api):
+        for name in api.get("http://site.invalid/list").text.split():
+            yield {"_id": name, "url": f"http://site.invalid/item/{name}"}
+"""
 SPIDER = """
     import scrapy
 
@@ -18,11 +28,8 @@ SPIDER = """
         start_urls = ["http://site.invalid/list"]
 
         def parse(self, response):
-            for name in response.css("p::text").getall():
-                if name.startswith("own-"):
-                    yield response.follow(f"/item/{name}", self.parse_item)
-                else:
-                    yield {"_id": name, "url": f"http://site.invalid/item/{name}"}
+            for name in response.text.split():
+                yield response.follow(f"/item/{name}", self.parse_item)
 
         def parse_item(self, response):
             yield {"_id": response.url.rsplit("/", 1)[-1], "url": response.url}
@@ -33,33 +40,39 @@ CHECK = {
     "gone_css": "div.withdrawn",
     "every_hours": 0,
 }
+PATIENCE = Patience(20, 0.01)
 GONE = Answer("gone", status=410)
 BANNER = Answer('<div class="withdrawn">This record was withdrawn.</div>')
 
 
-def write(fleet: Fleet, **check: Any) -> None:
-    folder = fleet.write_source("little", "scrapy", SPIDER, error_budget=1)
+def write(fleet: Fleet, code: str = HARVESTER, **check: Any) -> None:
+    folder = fleet.write_source("little", "scrapy" if code == SPIDER else "api", code, error_budget=1)
     with (folder / "source.toml").open("a") as file:
         file.write("[check]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in {**CHECK, **check}.items()))
 
 
 def put(site: Site, *names: str) -> None:
-    site.put("/list", "".join(f"<p>{name}</p>" for name in names))
+    site.put("/list", " ".join(names))
     site.put("/about", "<p>About us</p>")
     for name in names:
         site.put(f"/item/{name}", f"<p>{name}</p>")
 
 
 def crawl(fleet: Fleet, site: Site) -> list[str]:
-    done = fleet.run("crawl", "little", "--base-url", site.url)
-    assert done.returncode == 0, done.stderr
+    """The records of the release that a crawl publishes, without the source's name. In this process where no reactor is needed."""
+    source = load_source(fleet.sources / "little")
+    if source.manifest.kind == "api":
+        run_crawl(source, fleet.shared, base_url=site.url, patience=PATIENCE)
+    else:
+        done = fleet.run("crawl", "little", "--base-url", site.url)
+        assert done.returncode == 0, done.stderr
     counts = fleet.description("little")["counts"]
     assert counts["items"] == counts["records"] + counts["rejected_items"] + counts["withdrawn"]
     return sorted(record["_id"].removeprefix("little_") for record in fleet.records("little"))
 
 
-def check(fleet: Fleet, site: Site) -> subprocess.CompletedProcess[str]:
-    return fleet.run("check", "little", "--base-url", site.url)
+def check(fleet: Fleet, site: Site) -> CheckReport:
+    return run_check(load_source(fleet.sources / "little"), fleet.shared, base_url=site.url, patience=PATIENCE)
 
 
 def test_a_record_that_is_missing_twice_in_a_row_leaves_the_next_release_with_the_reason(
@@ -70,11 +83,11 @@ def test_a_record_that_is_missing_twice_in_a_row_leaves_the_next_release_with_th
     assert crawl(fleet, site) == ["a", "b", "c"]
     site.put("/item/b", Answer(status=404))
     site.put("/item/c", Answer(status=404), Answer("<p>back</p>"))
-    first = check(fleet, site)
+    first = fleet.run("check", "little", "--base-url", site.url)
     assert (first.returncode, "withdrawn, and leaves" in first.stdout) == (0, False), first.stderr
     assert "1 alive, 2 missing. Withdrawn in all: 0" in first.stdout
     assert crawl(fleet, site) == ["a", "b", "c"]
-    second = check(fleet, site)
+    second = fleet.run("check", "little", "--base-url", site.url)
     assert "little_b is withdrawn, and leaves the next release" in second.stdout
     assert "Withdrawn in all: 1" in second.stdout
     assert crawl(fleet, site) == ["a", "c"]
@@ -91,7 +104,7 @@ def test_a_page_that_says_so_withdraws_its_record_at_once(fleet: Fleet, site: Si
     put(site, "a", "b")
     crawl(fleet, site)
     site.put("/item/b", BANNER)
-    assert "little_b is withdrawn" in check(fleet, site).stdout
+    assert check(fleet, site).withdrawn == ["little_b"]
     assert crawl(fleet, site) == ["a"]
     assert "gone_css 'div.withdrawn'" in fleet.rejects("little")[0]["reason"]
 
@@ -104,20 +117,19 @@ def test_what_the_checker_sees_alive_again_comes_back(fleet: Fleet, site: Site) 
     check(fleet, site)
     assert crawl(fleet, site) == ["a"]
     site.put("/item/b", "<p>b</p>")
-    assert "Withdrawn in all: 0" in check(fleet, site).stdout
+    assert check(fleet, site).marked == 0
     assert crawl(fleet, site) == ["a", "b"]
 
 
 def test_what_the_crawl_itself_sees_alive_comes_back_and_a_banner_is_not_alive(fleet: Fleet, site: Site) -> None:
-    write(fleet)
-    put(site, "own-a", "own-b")
+    write(fleet, SPIDER)
+    put(site, "a", "b")
     crawl(fleet, site)
-    site.put("/item/own-a", BANNER)
-    site.put("/item/own-b", BANNER)
-    assert "Withdrawn in all: 2" in check(fleet, site).stdout
-    site.put("/item/own-a", "<p>a</p>")
-    assert crawl(fleet, site) == ["own-a"]
-    assert crawl(fleet, site) == ["own-a"]
+    site.put("/item/a", BANNER)
+    site.put("/item/b", BANNER)
+    assert check(fleet, site).marked == 2
+    site.put("/item/a", "<p>a</p>")
+    assert crawl(fleet, site) == ["a"]
 
 
 @pytest.mark.parametrize("path", ["/about", "/item/never-was"], ids=["the page that is alive", "the page that is gone"])
@@ -129,9 +141,8 @@ def test_a_checker_that_fails_its_own_test_marks_nothing(fleet: Fleet, site: Sit
     site.put("/item/b", BANNER)
     good, bad = (Answer("alive"), GONE) if path == "/about" else (GONE, Answer("soft 404: nothing found"))
     site.put(path, bad) if when == "before" else site.put(path, good, bad)
-    done = check(fleet, site)
-    assert done.returncode == 1
-    assert "failed its own test, so nothing was marked" in done.stderr
+    with pytest.raises(FleetError, match="failed its own test, so nothing was marked"):
+        check(fleet, site)
     assert crawl(fleet, site) == ["a", "b"]
     if when == "before":
         assert "/item/b" not in site.paths()
@@ -143,17 +154,16 @@ def test_a_failure_that_says_nothing_of_the_record_changes_nothing(fleet: Fleet,
     crawl(fleet, site)
     again = {"Retry-After": "0"}
     site.put("/item/b", Answer(status=404), *[Answer(status=503, headers=again)] * 5, Answer(status=404))
-    assert "1 missing" in check(fleet, site).stdout
-    assert "1 unknown" in check(fleet, site).stdout
-    assert "little_b is withdrawn" in check(fleet, site).stdout
+    assert check(fleet, site).visited == {"alive": 1, "missing": 1}
+    assert check(fleet, site).visited == {"alive": 1, "unknown": 1}
+    assert check(fleet, site).withdrawn == ["little_b"]
 
 
 def test_a_check_visits_a_slice_and_the_next_one_the_rest(fleet: Fleet, site: Site) -> None:
     write(fleet, slice=2, every_hours=24)
     put(site, "a", "b", "c")
     crawl(fleet, site)
-    said = [check(fleet, site).stdout for _ in range(3)]
-    assert [text.split(": ")[1] for text in said] == ["visited 2 records", "visited 1 records", "visited 0 records"]
+    assert [check(fleet, site).visited for _ in range(3)] == [{"alive": 2}, {"alive": 1}, {}]
     assert sorted(path for path in site.paths() if path.startswith("/item/") and "never" not in path) == [
         "/item/a",
         "/item/b",
@@ -169,25 +179,22 @@ def test_a_check_that_is_killed_leaves_the_state_as_it_was(fleet: Fleet, site: S
     site.put("/item/b", Answer(fault="hang"))
     with fleet.start("check", "little", "--base-url", site.url) as process:
         site.wait_for("/item/b")
-        second = check(fleet, site)
+        with pytest.raises(LockedError, match="another check"):
+            check(fleet, site)
         process.kill()
         process.communicate()
-    assert (second.returncode, "another check" in second.stderr) == (3, True)
     assert crawl(fleet, site) == ["a", "b"]
     site.put("/item/b", "b")
-    assert "Withdrawn in all: 1" in check(fleet, site).stdout
+    assert check(fleet, site).marked == 1
 
 
-@pytest.mark.parametrize(
-    ("crawled", "code", "said"), [(False, 1, "no release was published yet"), (True, 2, "no [check] table")]
-)
-def test_what_is_lacking_is_told(fleet: Fleet, site: Site, crawled: bool, code: int, said: str) -> None:
+def test_what_is_lacking_is_told(fleet: Fleet, site: Site) -> None:
     write(fleet)
     put(site, "a")
-    if crawled:
-        crawl(fleet, site)
-        path: Path = fleet.sources / "little/source.toml"
-        path.write_text(path.read_text().partition("[check]")[0])
-    done = check(fleet, site)
-    assert done.returncode == code
-    assert said in done.stderr
+    with pytest.raises(FleetError, match="no release was published yet"):
+        check(fleet, site)
+    crawl(fleet, site)
+    path: Path = fleet.sources / "little/source.toml"
+    path.write_text(path.read_text().partition("[check]")[0])
+    with pytest.raises(UsageError, match=r"no \[check\] table"):
+        check(fleet, site)
