@@ -57,6 +57,10 @@ def crawl(
             require_good(source.manifest, tally, counts, limited=run.limited)
             with stop.too_late():
                 description = writer.publish(tally.errors)
+                if source.manifest.files:
+                    from crawlers.runtime.file_stores import remove_unreferenced
+
+                    remove_unreferenced(source.manifest, writer.folder)
     logger.info(
         "%s: published %s: %d records, %d rejects, %d requests",
         source.name,

@@ -44,6 +44,33 @@ class Browsing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     hosts: _Hosts = ()
 
 
+class Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[files]``: images and files of records are kept. docs/files.md explains it.
+
+    ``store``: ``s3://bucket/prefix``; empty: a folder beside the releases.
+    ``max_mb``: of one file; ``max_per_record``: how many; ``types``: media types that are taken, empty: any;
+    ``max_megapixels``: of one image. ``thumbnails``: by name, the width and height of the box that they fit in.
+    ``refetch_days``: for how long a file that is there is not asked for again. ``hosts``: hosts beside the site's that have files.
+    """
+
+    store: Annotated[str, msgspec.Meta(pattern=r"^(s3://[^\s/]+(/\S*)?)?$")] = ""
+    max_mb: Annotated[float, msgspec.Meta(gt=0, le=1024)] = 20
+    max_per_record: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
+    max_megapixels: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 50
+    types: tuple[Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.+-]+/[a-z0-9.+-]+$")], ...] = ()
+    thumbnails: dict[
+        Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,40}$")],
+        tuple[Annotated[int, msgspec.Meta(ge=1, le=4000)], ...],
+    ] = {}
+    refetch_days: Annotated[float, msgspec.Meta(ge=0)] = 30
+    hosts: _Hosts = ()
+
+    def __post_init__(self) -> None:
+        for name, size in self.thumbnails.items():
+            if len(size) != 2:
+                raise ValueError(f"thumbnails.{name} is {list(size)}: expected is [width, height]")
+
+
 class Checking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[check]``: how ``fleet check`` tells that a record was withdrawn. docs/checking.md explains it.
 
@@ -98,6 +125,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     hosts: _Hosts = ()
     private_hosts: _Hosts = ()
     browser: Browsing = Browsing()
+    files: Files | None = None
     check: Checking | None = None
 
 

@@ -265,6 +265,8 @@ class CountingOffsiteMiddleware(OffsiteMiddleware):
             self._addresses.check_url(request.url)
         except ForbiddenUrlError:
             return True  # AddressMiddleware refuses it, by its right name
+        if request.meta.get("fleet_file") and host_of(request.url) in self._files:
+            return True
         if getattr(spider, "allowed_domains", None):
             return super().should_follow(request, spider) or host_of(request.url) in self._more
         return host_of(request.url) in self._site
@@ -275,6 +277,7 @@ class CountingOffsiteMiddleware(OffsiteMiddleware):
         manifest, self._addresses = run.source.manifest, run.addresses
         starts = [manifest.url, *getattr(spider, "start_urls", ())]
         self._more = Hosts(manifest.hosts)
+        self._files = Hosts(manifest.files.hosts if manifest.files else ())
         self._site = Hosts([*map(host_of, starts), *manifest.hosts])
 
 

@@ -26,7 +26,10 @@ def run_spider(run: Run) -> None:
     process = _quiet_process(_defaults(run))
     process.fleet_run = run  # type: ignore[attr-defined]  # Scrapy makes the resolver from it
     crawler = RunCrawler(spider, process.settings, init_reactor=True)
-    for name, value in _fixed(run).items():
+    fixed = _fixed(run)
+    for name, value in _files(run).items():
+        fixed[name] = {**value, **fixed[name]} if name in fixed else value
+    for name, value in fixed.items():
         if isinstance(value, dict):  # components that the source brings, an images pipeline say, work beside ours
             value = {**crawler.settings.getdict(name), **value}
         crawler.settings.set(name, value, priority="cmdline")
@@ -65,6 +68,16 @@ def run_spider(run: Run) -> None:
         )
 
 
+def _files(run: Run) -> dict[str, Any]:
+    """Settings of a source that keeps images and files."""
+    if run.source.manifest.files is None:
+        return {}
+    from crawlers.runtime.file_stores import files_folder
+    from crawlers.runtime.files import file_settings
+
+    return file_settings(run, str(files_folder(run.writer.folder.parent, run.source.name)))
+
+
 def _quiet_process(settings: dict[str, Any]) -> CrawlerProcess:
     """Scrapy's process, which says less of the crawl than we do: only what somebody should look at."""
     if logging.getLogger().isEnabledFor(logging.DEBUG):
@@ -77,6 +90,8 @@ def _quiet_process(settings: dict[str, Any]) -> CrawlerProcess:
     for name, level in (
         ("scrapy", logging.WARNING),
         ("twisted", logging.WARNING),
+        # Each failure of theirs is counted, and told then.
+        ("scrapy.pipelines", logging.CRITICAL),
         # A robots.txt that can't be had shows as the failure of the page that it was asked for.
         ("scrapy.downloadermiddlewares.robotstxt", logging.CRITICAL),
     ):
