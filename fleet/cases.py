@@ -12,7 +12,7 @@ import click
 import requests
 
 from crawlers.runtime.api import ApiClient
-from crawlers.runtime.case_run import run_case
+from crawlers.runtime.case_run import find_request, run_case
 from crawlers.runtime.cases import (
     CASE_PATTERN,
     FIXTURES,
@@ -100,7 +100,10 @@ def record(name: str, urls: tuple[str, ...], case_name: str, method: str, base_u
         raise UsageError(f"{folder} is there already. Give another name by --case, or replace it by --force")
     serve = load_site(source) if base_url is None else None
     with serve() if serve else nullcontext("" if base_url is None else check_base_url(base_url)) as base:
-        exchanges = fetch(source, urls, base, settings)
+        if source.manifest.kind == "browser":
+            exchanges = render(source, urls, base, settings, method)
+        else:
+            exchanges = fetch(source, urls, base, settings)
     failure = None
     with tempfile.TemporaryDirectory(prefix=".record-", dir=source.folder) as temporary:
         case = Case(Path(temporary) / folder.name, exchanges, method)
@@ -143,6 +146,45 @@ def fetch(source: Source, urls: tuple[str, ...], base_url: str, settings: Runtim
         return tuple(_exchange(url, client.get(url)) for url in urls)
     finally:
         client.close()
+
+
+def render(
+    source: Source, urls: tuple[str, ...], base_url: str, settings: RuntimeSettings, method: str
+) -> tuple[Exchange, ...]:
+    """The pages at ``urls`` as the browser shows them, each rendered as the code asks for it.
+
+    :raises FleetError: one of them can't be had, or is too large to be kept.
+    """
+    from crawlers.runtime.addresses import Addresses, Hosts, host_of
+    from crawlers.runtime.browser.pool import BrowserPool
+    from crawlers.runtime.browser.rendering import Rendering, rendering_of
+
+    manifest = source.manifest
+    exchanges: tuple[Exchange, ...] = ()
+    hosts = Hosts([*map(host_of, (manifest.url, *urls)), *manifest.hosts, *manifest.browser.hosts])
+    with BrowserPool(
+        manifest,
+        hosts=hosts,
+        addresses=Addresses(manifest, base_url),
+        base_url=base_url,
+        contact=settings.contact,
+        patience=Patience(settings.timeout_seconds, settings.retry_pause_seconds),
+    ) as pool:
+        for url in urls:
+            recorded = exchanges or (Exchange(url, b"", ".html", 404),)
+            request = find_request(source, Case(source.folder / FIXTURES, recorded, method), url)
+            wanted = rendering_of(request) if request is not None else Rendering()
+            if wanted is None:  # a page that needs no browser
+                exchanges += fetch(source, (url,), base_url, settings)
+                continue
+            page = pool.render_now(url, wanted)
+            body = page.html.encode("utf-8", "replace")
+            if page.status != 200 or len(body) > MAX_BODY_BYTES:
+                raise FleetError(
+                    f"{url}: HTTP {page.status}, {len(body):,} bytes; a case keeps at most {MAX_BODY_BYTES:,}"
+                )
+            exchanges += (Exchange(url, body, ".html"),)
+    return exchanges
 
 
 def _exchange(url: str, response: requests.Response | None) -> Exchange:

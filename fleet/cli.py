@@ -24,6 +24,7 @@ COMMANDS = {
     "harvest": "fleet.harvest:harvest",
     "gaps": "fleet.gaps:gaps",
     "harvester": "fleet.harvester:harvester",
+    "check": "fleet.check:check",
     "test": "fleet.cases:test",
     "record": "fleet.cases:record",
     "new-source": "fleet.new_source:new_source",

@@ -98,6 +98,47 @@ def _scrapy_pages(url: str) -> list[Exchange]:
     return [_exchange(url, listing, ".html"), _exchange(detail, page, ".html")]
 
 
+def _browser_code(name: str, url: str) -> str:
+    return f'''"""{urlsplit(url).hostname}: a listing in JavaScript leads to its next page and to the datasets' pages."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import scrapy
+from scrapy.http import HtmlResponse
+
+from crawlers.runtime.browser.rendering import BrowserRequest
+from crawlers.runtime.fields import filled
+
+# What is done in a listing before it is read, e.g. {{"click": "button.more", "times": 50, "wait_for": "h2 a"}}.
+LISTING = [{{"click": "#cookie-banner button", "optional": True}}]
+
+
+class {_class_name(name)}(scrapy.Spider):
+    name = "{name}"
+
+    async def start(self) -> AsyncIterator[scrapy.Request]:
+        yield BrowserRequest("{url}", self.parse, wait_for="h2 a", steps=LISTING)
+
+    def parse(self, response: HtmlResponse) -> Iterator[scrapy.Request]:
+        for link in response.css("h2 a::attr(href)").getall():
+            yield BrowserRequest(response.urljoin(link), self.parse_dataset, wait_for="h1")
+        for link in response.css("a[rel=next]::attr(href)").getall():
+            yield BrowserRequest(response.urljoin(link), self.parse, wait_for="h2 a", steps=LISTING)
+
+    def parse_dataset(self, response: HtmlResponse) -> Iterator[dict]:
+        record = {{
+            "_id": response.url.rstrip("/").rsplit("/", 1)[-1],
+            "@type": "Dataset",
+            "name": response.css("h1::text").get("").strip(),
+            "description": response.css("meta[name=description]::attr(content)").get(),
+            "url": response.url,
+            "datePublished": response.css("time::attr(datetime)").get(),
+            "author": [{{"@type": "Person", "name": name}} for name in response.css(".author::text").getall()],
+        }}
+        yield filled(record)
+'''
+
+
 def _jsonld_code(name: str, url: str) -> str:
     return f'''"""{urlsplit(url).hostname}: landing pages from its sitemap, each with schema.org JSON-LD."""
 
@@ -273,6 +314,7 @@ def _exchange(url: str, text: str, suffix: str) -> Exchange:
 
 TEMPLATES = {
     "scrapy": Template(_scrapy_code, _scrapy_pages, "start_urls and the selectors"),
+    "browser": Template(_browser_code, _scrapy_pages, "what to wait for, what to click, and the selectors"),
     "jsonld": Template(_jsonld_code, _jsonld_pages, "start_urls and landing_pattern"),
     "api": Template(_api_code, _api_pages, "DATASETS, the names of fields, and how its pages are counted"),
     "oai-pmh": Template(None, _oai_pages, "endpoint, metadata_prefix and, for a part of it only, set"),

@@ -6,6 +6,7 @@
 #
 # Usage: run-spider.sh [NAME [OPTION…]]     (NAME: the container's own source; the options are those of `fleet crawl`)
 #
+# With COMMAND=check in the environment it runs `fleet check` instead: what cron runs where the manifest has a schedule for it.
 # `fleet crawl` holds the source's lock: a second crawl of the same source ends at once with exit code 3.
 set -eu
 [ $# -gt 0 ] || set -- "${FLEET_SOURCE:?run-spider.sh: no source given. Usage: run-spider.sh NAME}"
@@ -29,4 +30,4 @@ if [ -w "$jobs" ]; then
 else
     PATH=$(dirname "$0")/../.venv/bin:$PATH
 fi
-exec fleet crawl "$@"
+exec fleet "${COMMAND:-crawl}" "$@"

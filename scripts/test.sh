@@ -3,4 +3,5 @@
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/setup.sh test
+sh scripts/chromium.sh
 exec .venv/bin/python -m pytest --numprocesses "${FLEET_TEST_PROCESSES:-auto}" --dist loadfile "$@"

@@ -19,7 +19,13 @@ MANIFEST = {
     "schedule": "0 4 * * 6",
     "rate": 1000,
 }
-CODE_FILES = {"scrapy": "spider.py", "jsonld": "spider.py", "api": "harvester.py", "pages": "pages.toml"}
+CODE_FILES = {
+    "scrapy": "spider.py",
+    "jsonld": "spider.py",
+    "api": "harvester.py",
+    "pages": "pages.toml",
+    "browser": "spider.py",
+}
 
 
 def toml_value(value: Any) -> str:

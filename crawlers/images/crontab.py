@@ -1,6 +1,8 @@
 """Prints the crontab of a crawler's container: one run of the source ``FLEET_SOURCE`` by its manifest's schedule.
 
 ``FLEET_SCHEDULE``, five cron fields in UTC, wins over the manifest's.
+
+Where the manifest's ``[check]`` has a schedule, a second line runs ``fleet check``.
 """
 
 import os
@@ -18,6 +20,10 @@ SHELL=/bin/sh
 {schedule} root . /run/fleet/environment; cd /app; exec scripts/run-spider.sh {name} >/proc/1/fd/1 2>/proc/1/fd/2
 """
 
+CHECK = """\
+{schedule} root . /run/fleet/environment; cd /app; COMMAND=check exec scripts/run-spider.sh {name} >/proc/1/fd/1 2>/proc/1/fd/2
+"""
+
 
 def crontab(environment: Mapping[str, str]) -> str:
     """The crontab's text.
@@ -30,7 +36,9 @@ def crontab(environment: Mapping[str, str]) -> str:
         check_schedule(schedule or source.manifest.schedule)
     except ValueError as error:
         raise UsageError(f"FLEET_SCHEDULE of {source.name}: {error}") from error
-    return TEMPLATE.format(schedule=schedule or source.manifest.schedule, name=source.name)
+    text = TEMPLATE.format(schedule=schedule or source.manifest.schedule, name=source.name)
+    checking = source.manifest.check
+    return text + (CHECK.format(schedule=checking.schedule, name=source.name) if checking and checking.schedule else "")
 
 
 if __name__ == "__main__":

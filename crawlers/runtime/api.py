@@ -13,8 +13,10 @@ from protego import Protego
 from requests.adapters import HTTPAdapter
 
 from crawlers.runtime import http
+from crawlers.runtime.addresses import Addresses, ForbiddenAddressError, Hosts, host_of
 from crawlers.runtime.errors import FleetError, PageError
 from crawlers.runtime.failures import failure_class, status_class
+from crawlers.runtime.guarded_connections import guarded_pools
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.rejects import Answer
 from crawlers.runtime.tally import Tally
@@ -33,10 +35,6 @@ class RequestFailed(FleetError):
         self.url = url
         self.message = message
         self.answer = answer
-
-
-class TooLargeError(FleetError):
-    """An answer is larger than we take."""
 
 
 class ApiClient:
@@ -66,8 +64,10 @@ class ApiClient:
         self._patience = patience
         self.last: Answer | None = None
         self._session = requests.Session()
+        self._addresses = Addresses(manifest, base_url)
+        self._hosts = Hosts([host_of(manifest.url), *manifest.hosts])
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(self._admit, base_url))
+            self._session.mount(scheme, _Adapter(self._admit, base_url, self._addresses))
         self._session.headers["User-Agent"] = http.user_agent(manifest, contact)
         self._next_at: dict[str, float] = {}
         self._robots: dict[str, Protego | None] = {}
@@ -147,6 +147,7 @@ class ApiClient:
             return None
 
     def _send(self, url: str) -> requests.Response:
+        self._hosts.add(host_of(url))
         for attempt in range(1, http.RETRIES + 2):
             asked = None
             try:
@@ -155,10 +156,10 @@ class ApiClient:
                 # A ValueError: a URL or a header, of ours or of a redirect, that can't be sent.
                 kind = "http" if isinstance(error, ValueError) else failure_class(error)
                 failure = RequestFailed(kind, url, f"{type(error).__name__}: {error}")
-                if failure.kind in ("tls", "http"):
+                if failure.kind in ("tls", "http", "scheme"):
                     break
-            except TooLargeError as error:
-                raise RequestFailed("too_large", url, str(error)) from error
+            except (http.TooLargeError, ForbiddenAddressError) as error:
+                raise RequestFailed(failure_class(error), url, str(error)) from error
             else:
                 answer = _as_answer(url, response)
                 if response.status_code < 400:
@@ -184,13 +185,18 @@ class ApiClient:
             for block in response.iter_content(1 << 16):
                 body += block
                 if len(body) > http.MAX_BODY_BYTES:
-                    raise TooLargeError(f"more than {http.MAX_BODY_BYTES >> 20} MiB")
+                    raise http.TooLargeError(f"more than {http.MAX_BODY_BYTES >> 20} MiB")
             response._content = bytes(body)
         self._tally.responses += 1
         return response
 
     def _admit(self, url: str) -> None:
         """Let a request through that is about to be sent, also one that a redirect leads to."""
+        self._addresses.check_url(url)
+        if host_of(url) not in self._hosts:
+            raise RequestFailed(
+                "http", url, "a redirect leads there, and it is no host of the site: see hosts in the manifest"
+            )
         self._check_robots(url)
         self._wait_for_turn(urlsplit(url).netloc)
         self._tally.requests += 1
@@ -233,13 +239,20 @@ class ApiClient:
 class _Adapter(HTTPAdapter):
     """Sends each request to the base URL, if there is one; the session sees the real URLs all the same."""
 
-    def __init__(self, admit: Callable[[str], None], base_url: str) -> None:
-        super().__init__()
+    def __init__(self, admit: Callable[[str], None], base_url: str, addresses: Addresses) -> None:
         self._admit = admit
         self._base_url = base_url
+        self._addresses = addresses
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = guarded_pools(self._addresses)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
-        """:raises RequestFailed: robots.txt forbids it."""
+        """:raises RequestFailed: robots.txt forbids it, or it leads to another site.
+        :raises ForbiddenAddressError: it leads to a private address.
+        """
         assert request.url is not None
         self._admit(request.url)
         sent = request.copy()

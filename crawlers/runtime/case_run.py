@@ -41,6 +41,19 @@ def run_case(source: Source, case: Case) -> dict[str, Any]:
     return run.outcome()
 
 
+def find_request(source: Source, case: Case, url: str) -> "scrapy.Request | None":
+    """The request for ``url`` that the spider makes when it starts at the case's first page; None: it makes none.
+
+    For a first page at which the spider does not start, the one with which it does start: it is a page of the same kind.
+    """
+    run = _Run(source, case)
+    run.run_spider()
+    request = run.requests.get(_key(url))
+    if request is not None and not request.meta and case.method == "parse" and _key(url) == _key(case.exchanges[0].url):
+        return next(run.outputs(load_spider(source)().start, "start"), request)
+    return request
+
+
 class _Run:
     """One run of a source's code over a case."""
 
@@ -51,6 +64,7 @@ class _Run:
         self.follows: set[str] = set()
         self.errors: list[str] = []
         self.used: set[str] = set()
+        self.requests: dict[tuple, scrapy.Request] = {}
         self.exchanges = {_key(exchange.url): exchange for exchange in case.exchanges}
 
     def answer(self, url: str) -> Exchange | None:
@@ -102,6 +116,7 @@ class _Run:
             if fingerprint(request) in seen and not request.dont_filter:
                 continue
             seen.add(fingerprint(request))
+            self.requests[_key(request.url)] = request
             exchange = self.answer(request.url)
             if exchange is None or not (
                 exchange.ok

@@ -108,6 +108,10 @@ def _end(run: Run, entry: RunEntry, shared_dir: Path) -> Description:
             return msgspec.structs.replace(last, outcome="unchanged")
         writer.publish(description)
         remove_consumed(shared_dir, manifest.name)
+        if manifest.files:
+            from crawlers.runtime.file_stores import remove_unreferenced
+
+            remove_unreferenced(manifest, writer.folder)
     logger.info(
         "%s: published %s: %d records, %d rejects, %d requests",
         manifest.name,

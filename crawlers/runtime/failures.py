@@ -7,8 +7,9 @@ _BY_NAME = (
     # urllib3's NewConnectionError inherits from its timeout, though nothing timed out.
     ("connection", {"NewConnectionError", "ConnectionRefusedError"}),
     ("timeout", {"TimeoutError", "DownloadTimeoutError", "TCPTimedOutError", "Timeout", "UserTimeoutError"}),
-    # Too many redirects, or one that leads to no http URL: trying again is of no use.
-    ("http", {"TooManyRedirects", "InvalidURL", "InvalidSchema", "MissingSchema", "NotSupported"}),
+    ("scheme", {"InvalidSchema", "MissingSchema", "NotSupported"}),
+    # Too many redirects, or a URL that is none: trying again is of no use.
+    ("http", {"TooManyRedirects", "InvalidURL"}),
     ("too_large", {"DownloadCancelledError", "TooLargeError"}),
     ("connection", {"ConnectError", "ConnectionError", "ConnectionRefusedError", "ConnectionLost", "ResponseFailed", "ChunkedEncodingError",
                     "DownloadConnectionRefusedError", "DownloadFailedError", "ResponseDataLossError", "HTTPError", "ContentDecodingError", "OSError"}),
@@ -32,6 +33,16 @@ def failure_class(error: BaseException) -> str:
         return "blocked"
     if "NotStored" in names:
         return "not_stored"
+    if "ForbiddenAddressError" in names:
+        return "address"
+    if "BrowserCrashedError" in names:
+        return "browser"
+    if "StepError" in names:
+        return "step"
+    if "ForbiddenSchemeError" in names:
+        return "scheme"
+    if "DOWNLOAD_MAXSIZE" in text:  # a small answer that unpacks to a large one
+        return "too_large"
     if "IgnoreRequest" in names:
         return "robots" if "robots.txt" in text else "offsite" if "offsite" in text else "http"
     if "certificate" in text.lower() or "SSL routines" in text:

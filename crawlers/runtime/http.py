@@ -6,16 +6,22 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit, urlunsplit
 
-from crawlers.runtime.errors import UsageError
+from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.settings import PROJECT_URL
 
+# The largest answer, unpacked. An API may list all its records in one; pages are fetched side by side, and are smaller.
 MAX_BODY_BYTES = 256 << 20
+MAX_PAGE_BYTES = 64 << 20
 # How often a request is tried again after a failure that may pass, and the longest Retry-After that is waited for.
 RETRIES = 4
 RETRY_STATUSES = (408, 429, 500, 502, 503, 504, 522, 524)
 RETRY_AFTER_MAX_SECONDS = 600
 _LOGIN = re.compile(r"/(?:log[-_]?in|sign[-_]?in|sso|saml2?|oauth2?|shibboleth|authenticate)\b", re.IGNORECASE)
+
+
+class TooLargeError(FleetError):
+    """An answer is larger than we take."""
 
 
 @dataclass(frozen=True)

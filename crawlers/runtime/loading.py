@@ -1,6 +1,6 @@
 """The code of a source, loaded from its folder by file path: the sources may lie anywhere (``FLEET_SOURCES_DIR``).
 
-``spider.py`` (kinds scrapy and jsonld) holds one spider class, ``harvester.py`` (kind api) a function ``parse(api)``, and
+``spider.py`` (kinds scrapy, jsonld and browser) holds one spider class, ``harvester.py`` (kind api) a function ``parse(api)``, and
 ``pages.toml`` (kind pages) no code at all but the description of a site;
 ``site.py``, where there is one, serves the source's own site: ``serve()`` is a context manager that gives its base URL.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SPIDER = "spider.py"
 HARVESTER = "harvester.py"
 SITE = "site.py"
-CODE_FILES = {"scrapy": SPIDER, "jsonld": SPIDER, "api": HARVESTER, "pages": DEFINITION}
+CODE_FILES = {"scrapy": SPIDER, "jsonld": SPIDER, "api": HARVESTER, "pages": DEFINITION, "browser": SPIDER}
 
 
 class SourceCodeError(UsageError):

@@ -22,12 +22,72 @@ MANIFEST = "source.toml"
 NAME_PATTERN = r"^[a-z][a-z0-9_]{1,39}$"
 # It travels in a header: printable ASCII.
 CONTACT_PATTERN = r"^[ -~]+\Z"
-KINDS = ("scrapy", "jsonld", "api", "oai-pmh", "pages")
+KINDS = ("scrapy", "jsonld", "api", "oai-pmh", "pages", "browser")
 PROFILES = ("nde", "google", "datacite", "none")
 _CRON_FIELD = r"(\*|\d+|[A-Za-z]{3})([-/,](\*|\d+|[A-Za-z]{3}))*"
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+_Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+")]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_Hosts = tuple[Annotated[str, msgspec.Meta(pattern=r"^[^\s/@]+$", max_length=255)], ...]
+
+
+class Browsing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[browser]``, for sources of the kind browser.
+
+    ``browsers``: how many at once. One is replaced after so many ``pages``, or as soon as it takes more than ``memory_mb``.
+    ``hosts``: hosts beside the site's own that its pages may load scripts and data from; to links they mean nothing.
+    """
+
+    browsers: Annotated[int, msgspec.Meta(ge=1, le=8)] = 1
+    pages: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
+    memory_mb: Annotated[int, msgspec.Meta(ge=100, le=100_000)] = 800
+    hosts: _Hosts = ()
+
+
+class Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[files]``: images and files of records are kept. docs/files.md explains it.
+
+    ``store``: ``s3://bucket/prefix``; empty: a folder beside the releases.
+    ``max_mb``: of one file; ``max_per_record``: how many; ``types``: media types that are taken, empty: any;
+    ``max_megapixels``: of one image. ``thumbnails``: by name, the width and height of the box that they fit in.
+    ``refetch_days``: for how long a file that is there is not asked for again. ``hosts``: hosts beside the site's that have files.
+    """
+
+    store: Annotated[str, msgspec.Meta(pattern=r"^(s3://[^\s/]+(/\S*)?)?$")] = ""
+    max_mb: Annotated[float, msgspec.Meta(gt=0, le=1024)] = 20
+    max_per_record: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
+    max_megapixels: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 50
+    types: tuple[Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.+-]+/[a-z0-9.+-]+$")], ...] = ()
+    thumbnails: dict[
+        Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,40}$")],
+        tuple[Annotated[int, msgspec.Meta(ge=1, le=4000)], ...],
+    ] = {}
+    refetch_days: Annotated[float, msgspec.Meta(ge=0)] = 30
+    hosts: _Hosts = ()
+
+    def __post_init__(self) -> None:
+        for name, size in self.thumbnails.items():
+            if len(size) != 2:
+                raise ValueError(f"thumbnails.{name} is {list(size)}: expected is [width, height]")
+
+
+class Checking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[check]``: how ``fleet check`` tells that a record was withdrawn. docs/checking.md explains it.
+
+    ``reference_gone``: a URL of the site that must come out as gone; ``reference_alive``: one that must not.
+    ``gone_css``, ``gone_xpath``: what a page holds whose record is gone, though its status is 200.
+    ``slice``: records visited by one check. ``every_hours``: before that, a record is not visited again.
+    ``schedule``: five cron fields in UTC; empty: checks are run by hand.
+    """
+
+    reference_gone: _Url
+    reference_alive: _Url
+    gone_css: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    gone_xpath: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    slice: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 100
+    every_hours: Annotated[float, msgspec.Meta(ge=0)] = 24
+    schedule: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,7 +123,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     ``kind``: how it is crawled: ``scrapy`` (a Scrapy spider), ``jsonld`` (a spider that reads schema.org JSON-LD from landing
     pages), ``api`` (a generator of records over an HTTP API), ``oai-pmh`` (a harvest of an OAI-PMH endpoint; it needs no code),
-    ``pages`` (a site described by ``pages.toml``).
+    ``pages`` (a site described by ``pages.toml``), ``browser`` (a Scrapy spider with pages that Chromium renders).
     ``url``: the home page of the site; ``license_url``: the terms under which its records may be used.
     ``contact``: e-mail address or URL that the site's operators can turn to about this crawler; sent in the User-Agent.
     ``maintainer``: who keeps this source in the team.
@@ -83,10 +143,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``profile``: what the records are held against (``docs/records.md``); that one misses it is counted and rejects nothing.
     ``require``: fields without which a record is rejected.
     ``oai``: what a source of kind ``oai-pmh`` harvests, and from where.
+    ``hosts``: hosts that belong to the site beside that of ``url`` and those that the code starts from; links and redirects to
+    others are not followed. ``private_hosts``: those that may be at a private address, ``host`` or ``host:port``.
     """
 
     name: Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
-    kind: Literal["scrapy", "jsonld", "api", "oai-pmh", "pages"]
+    kind: Literal["scrapy", "jsonld", "api", "oai-pmh", "pages", "browser"]
     title: _Text
     description: _Text
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+")]
@@ -109,6 +171,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     profile: Literal["nde", "google", "datacite", "none"] = "nde"
     require: tuple[_Text, ...] = ()
     oai: OaiTable | None = None
+    hosts: _Hosts = ()
+    private_hosts: _Hosts = ()
+    browser: Browsing = Browsing()
+    files: Files | None = None
+    check: Checking | None = None
 
     @property
     def keeps_pages(self) -> bool:
@@ -164,6 +231,8 @@ def load_source(folder: Path) -> Source:
         raise ManifestError(path, _line_of(text, "keep_pages"), "keep_pages is for spiders; an api source has none")
     try:
         check_schedule(manifest.schedule)
+        if manifest.check and manifest.check.schedule:
+            check_schedule(manifest.check.schedule)
     except ValueError as error:
         raise ManifestError(path, _line_of(text, "schedule"), str(error)) from error
     if (manifest.kind == "oai-pmh") != (manifest.oai is not None):

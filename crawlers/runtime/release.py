@@ -51,12 +51,13 @@ class ErrorCount(msgspec.Struct, kw_only=True):
 
 
 class Counts(msgspec.Struct, kw_only=True):
-    """What a crawl saw. ``items`` = ``records`` + rejected records, always.
+    """What a crawl saw. ``items`` = ``records`` + rejected records + withdrawn ones, always.
 
     ``requests``: sent, retries included; ``responses``: received; ``pages``: distinct requests that came to an end, of which
     ``failed_requests`` were given up for good, or gave no record, or not all of them;
     ``items``: records that the source's code made; ``records``: those of them in the release; ``rejects``: lines of
-    rejects.ndjson, which are rejected records (``rejected_items``, ``duplicates`` among them) and pages that gave none.
+    rejects.ndjson, which are rejected records (``rejected_items``, ``duplicates`` among them), those that the site withdrew
+    (``withdrawn``), and pages that gave none.
     ``replayed``: records of an earlier run's rejects that are in the release besides, since they passed when they were replayed.
     """
 
@@ -69,6 +70,7 @@ class Counts(msgspec.Struct, kw_only=True):
     replayed: int = 0
     rejected_items: int = 0
     duplicates: int = 0
+    withdrawn: int = 0
     rejects: int = 0
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urldefrag
 
 from itemadapter import ItemAdapter
 from scrapy import Request, Spider, signals
@@ -19,13 +20,16 @@ from scrapy.crawler import Crawler
 from scrapy.downloadermiddlewares.offsite import OffsiteMiddleware
 from scrapy.downloadermiddlewares.retry import RetryMiddleware
 from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
-from scrapy.exceptions import IgnoreRequest
-from scrapy.http import Response
+from scrapy.exceptions import CannotResolveHostError, IgnoreRequest
+from scrapy.http import Response, TextResponse
+from scrapy.resolver import CachingThreadedResolver
 from scrapy.spidermiddlewares.base import BaseSpiderMiddleware
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
 from crawlers.runtime import http
+from crawlers.runtime.addresses import Addresses, ForbiddenAddressError, ForbiddenUrlError, Hosts, host_of
+from crawlers.runtime.check import says_gone
 from crawlers.runtime.errors import FleetError, LimitError, PageError
 from crawlers.runtime.failures import failure_class, status_class
 from crawlers.runtime.rejects import Answer
@@ -39,6 +43,9 @@ _TARGETS = 10_000
 _START = "fleet_start"
 
 _PLAIN = frozenset((str, int, float, bool, type(None)))
+
+# What marks an answer that was not fetched in this crawl.
+_STORED = frozenset({"cached", "stored"})
 
 
 class RunCrawler(Crawler):
@@ -115,7 +122,9 @@ class RunExtension:
         if isinstance(error, PageError):
             self._run.fail_page("parse", error.url, error.reason, error.field, answer)
         else:
-            self._run.fail_page("parse", url, f"{type(error).__name__}: {error}", response=answer)
+            # Scrapy makes no request of a `javascript:` link: its error is one of the page, as the code that made it ends there.
+            kind = "scheme" if str(error).startswith("Missing scheme in request url") else "parse"
+            self._run.fail_page(kind, url, f"{type(error).__name__}: {error}", response=answer)
 
     def item_failed(self, item: Any, response: Response | None, failure: Failure) -> None:
         self._reject_item(item, response, f"{type(failure.value).__name__}: {failure.value}", "parse")
@@ -202,7 +211,17 @@ class FailureMiddleware(BaseSpiderMiddleware):
             if self._last is None or self._last[0] is not response:  # a page may give a thousand items
                 self._last = (response, as_answer(response))
             self._run.origins[id(item)] = self._last[1]
+            if self._run.withdrawn and isinstance(item, dict) and self._is_alive(item, response):
+                self._run.see_alive(item)
         return item
+
+    def _is_alive(self, item: dict[str, Any], response: Response) -> bool:
+        """Whether ``response`` is the record's own page, fetched in this crawl, and does not say that the record is gone."""
+        checking, url = self._run.source.manifest.check, item.get("url")
+        if checking is None or not isinstance(response, TextResponse) or _STORED & set(response.flags):
+            return False
+        is_its_own = isinstance(url, str) and urldefrag(url).url == urldefrag(response.url).url
+        return is_its_own and response.status < 300 and not says_gone(checking, response.text)
 
     def process_spider_input(self, response: Response) -> None:
         """Each answer that comes to the source's code is a page.
@@ -231,11 +250,61 @@ class FailureMiddleware(BaseSpiderMiddleware):
             self._run.tally.pages += 1
         if start or (request.meta.get("leads_on") and kind != "redirected"):
             self._run.tally.failed_starts.append(request.url)
-        self._run.fail_page(kind, request.url, message, response=answer)
+        harmless = isinstance(error, ForbiddenUrlError) and error.is_link and not start
+        self._run.fail_page(kind, request.url, message, response=answer, harmless=harmless)
+
+
+class AddressMiddleware:
+    """Downloader middleware: a request for a private address, or for what is no web page, is refused before it costs anything."""
+
+    def __init__(self, crawler: RunCrawler) -> None:
+        self._addresses = crawler.fleet_run.addresses
+
+    @classmethod
+    def from_crawler(cls, crawler: RunCrawler) -> "AddressMiddleware":
+        return cls(crawler)
+
+    def process_request(self, request: Request) -> None:
+        """:raises ForbiddenSchemeError:
+        :raises ForbiddenAddressError:
+        """
+        try:
+            self._addresses.check_url(request.url)
+        except ForbiddenUrlError as error:
+            error.is_link = "redirect_urls" not in request.meta
+            raise
+
+
+class GuardedResolver(CachingThreadedResolver):
+    """Scrapy's resolver, but without private addresses; the answer is what is connected to, so no later one counts."""
+
+    def __init__(self, reactor: Any, cache_size: int, timeout: float, addresses: Addresses) -> None:
+        super().__init__(reactor, cache_size, timeout)
+        self._addresses = addresses
+
+    @classmethod
+    def from_crawler(cls, crawler: RunCrawler, reactor: Any) -> "GuardedResolver":  # type: ignore[override]
+        settings = crawler.settings
+        return cls(
+            reactor,
+            settings.getint("DNSCACHE_SIZE"),
+            settings.getfloat("DNS_TIMEOUT"),
+            crawler.fleet_run.addresses,
+        )
+
+    def getHostByName(self, name: str, timeout: Any = ()) -> Any:
+        return super().getHostByName(name, timeout).addCallback(self._checked, name)
+
+    def _checked(self, address: str, name: str) -> str:
+        self._addresses.check(name, address)
+        return address
 
 
 class CountingOffsiteMiddleware(OffsiteMiddleware):
-    """Scrapy's filter of other hosts, but what it filters is counted; a page that is redirected to one has failed."""
+    """Scrapy's filter of other hosts, but what it filters is counted; a page that is redirected to one has failed.
+
+    A spider without ``allowed_domains`` is kept to the hosts of its start URLs and of the manifest: Scrapy would let it go anywhere.
+    """
 
     def request_scheduled(self, request: Request, spider: Spider) -> None:
         try:
@@ -244,6 +313,26 @@ class CountingOffsiteMiddleware(OffsiteMiddleware):
             redirected = IgnoreRequest(f"it is redirected to {request.url}, whose host allowed_domains leaves out")
             _fail(request, redirected if request.meta.get("redirect_urls") else filtered)
             raise
+
+    def should_follow(self, request: Request, spider: Spider) -> bool:
+        try:
+            self._addresses.check_url(request.url)
+        except ForbiddenUrlError:
+            return True  # AddressMiddleware refuses it, by its right name
+        if request.meta.get("fleet_file") and host_of(request.url) in self._files:
+            return True
+        if getattr(spider, "allowed_domains", None):
+            return super().should_follow(request, spider) or host_of(request.url) in self._more
+        return host_of(request.url) in self._site
+
+    def spider_opened(self, spider: Spider) -> None:
+        super().spider_opened(spider)
+        run = self.crawler.fleet_run  # type: ignore[attr-defined]  # it is a RunCrawler
+        manifest, self._addresses = run.source.manifest, run.addresses
+        starts = [manifest.url, *getattr(spider, "start_urls", ())]
+        self._more = Hosts(manifest.hosts)
+        self._files = Hosts(manifest.files.hosts if manifest.files else ())
+        self._site = Hosts([*map(host_of, starts), *manifest.hosts])
 
 
 class StrictRobotsMiddleware(RobotsTxtMiddleware):
@@ -280,14 +369,30 @@ class PoliteRetryMiddleware(RetryMiddleware):
 class BaseUrlDownloadHandler(HTTP11DownloadHandler):
     """HTTP as Scrapy does it, but sent to the run's base URL; the spider sees the real URLs all the same."""
 
+    renders = False
+
     def __init__(self, crawler: RunCrawler) -> None:
         super().__init__(crawler)
         self._base_url = crawler.fleet_run.base_url
+        self._addresses = crawler.fleet_run.addresses
         # Twisted would send a request again by itself, uncounted and at once, when a kept connection was reset.
         self._pool.retryAutomatically = False
 
     async def download_request(self, request: Request) -> Response:
-        response = await super().download_request(request.replace(url=http.rebase(request.url, self._base_url)))
+        if not self.renders and (request.meta.get("browser") or request.meta.get("rendering")):
+            raise PageError(
+                request.url,
+                'it is to be rendered by a browser, which a source has whose manifest says kind = "browser"',
+            )
+        sent = request.replace(url=http.rebase(request.url, self._base_url))
+        try:
+            response = await super().download_request(sent)
+        except CannotResolveHostError as error:
+            if (host := host_of(sent.url)) in self._addresses.refused:  # Twisted drops what the resolver raised
+                raise ForbiddenAddressError(
+                    f"{host} resolves to a private address. If the site really is there, name it in the manifest's private_hosts"
+                ) from error
+            raise
         return response.replace(url=request.url)
 
 

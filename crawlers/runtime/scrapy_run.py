@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 from scrapy.crawler import CrawlerProcess
+from scrapy.settings.default_settings import RETRY_EXCEPTIONS
 from twisted.python.failure import Failure
 
 from crawlers.runtime import http
@@ -25,8 +26,12 @@ def run_spider(run: Run) -> None:
     """
     spider = load_spider(run.source)
     process = _quiet_process(_defaults(run))
+    process.fleet_run = run  # type: ignore[attr-defined]  # Scrapy makes the resolver from it
     crawler = RunCrawler(spider, process.settings, init_reactor=True)
-    for name, value in _fixed(run).items():
+    fixed = _fixed(run)
+    for name, value in _files(run).items():
+        fixed[name] = {**value, **fixed[name]} if name in fixed else value
+    for name, value in fixed.items():
         if isinstance(value, dict):  # components that the source brings, an images pipeline say, work beside ours
             value = {**crawler.settings.getdict(name), **value}
         crawler.settings.set(name, value, priority="cmdline")
@@ -40,7 +45,11 @@ def run_spider(run: Run) -> None:
     process.stop = lambda: None  # type: ignore
     run.stop.on_stop = run.halt = functools.cache(lambda: reactor.callFromThread(reactor.stop))  # type: ignore  # once
     run.stop.check()
-    process.start(install_signal_handlers=False)
+    try:
+        process.start(install_signal_handlers=False)
+    finally:
+        for end in run.ending:
+            end()
     run.stop.check()
     if run.failure:
         raise run.failure
@@ -63,6 +72,16 @@ def run_spider(run: Run) -> None:
         )
 
 
+def _files(run: Run) -> dict[str, Any]:
+    """Settings of a source that keeps images and files."""
+    if run.source.manifest.files is None:
+        return {}
+    from crawlers.runtime.file_stores import files_folder
+    from crawlers.runtime.files import file_settings
+
+    return file_settings(run, str(files_folder(run.writer.folder.parent, run.source.name)))
+
+
 def _quiet_process(settings: dict[str, Any]) -> CrawlerProcess:
     """Scrapy's process, which says less of the crawl than we do: only what somebody should look at."""
     if logging.getLogger().isEnabledFor(logging.DEBUG):
@@ -75,6 +94,8 @@ def _quiet_process(settings: dict[str, Any]) -> CrawlerProcess:
     for name, level in (
         ("scrapy", logging.WARNING),
         ("twisted", logging.WARNING),
+        # Each failure of theirs is counted, and told then.
+        ("scrapy.pipelines", logging.CRITICAL),
         # A robots.txt that can't be had shows as the failure of the page that it was asked for.
         ("scrapy.downloadermiddlewares.robotstxt", logging.CRITICAL),
     ):
@@ -86,13 +107,15 @@ def _defaults(run: Run) -> dict[str, Any]:
     """Settings that a spider's ``custom_settings`` may change."""
     return {
         "LOG_INSTALL_ROOT_HANDLER": False,
+        "TWISTED_DNS_RESOLVER": f"{_PARTS}.GuardedResolver",  # the process's: no spider changes it
         "DOWNLOAD_DELAY_JITTER": 0,
         "DOWNLOAD_TIMEOUT": run.patience.timeout_seconds,
-        "DOWNLOAD_MAXSIZE": http.MAX_BODY_BYTES,
+        "DOWNLOAD_MAXSIZE": http.MAX_PAGE_BYTES,
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
         "RETRY_TIMES": http.RETRIES,
         "RETRY_GIVE_UP_LOG_LEVEL": "DEBUG",
         "RETRY_HTTP_CODES": list(http.RETRY_STATUSES),
+        "RETRY_EXCEPTIONS": [*RETRY_EXCEPTIONS, "crawlers.runtime.browser.errors.BrowserCrashedError"],
         "COOKIES_ENABLED": False,
         # Scrapy starts so many tasks for each answer, however few items there are; our pipeline never waits.
         "CONCURRENT_ITEMS": 8,
@@ -105,6 +128,9 @@ def _defaults(run: Run) -> dict[str, Any]:
 def _fixed(run: Run) -> dict[str, Any]:
     """Settings that no spider changes: what the manifest says of the site, and the parts that publish and count."""
     manifest = run.source.manifest
+    handler = f"{_PARTS}.BaseUrlDownloadHandler"
+    if manifest.kind == "browser":
+        handler = "crawlers.runtime.browser.handler.BrowserDownloadHandler"
     return {
         "BOT_NAME": "crawler-fleet",
         "USER_AGENT": http.user_agent(manifest, run.contact),
@@ -115,8 +141,11 @@ def _fixed(run: Run) -> dict[str, Any]:
         "CONCURRENT_REQUESTS": max(16, manifest.concurrency),
         "CLOSESPIDER_ITEMCOUNT": run.limit and run.limit + 1,  # as many as the limit are a whole source
         "HTTPPROXY_ENABLED": not run.base_url,  # a proxy of the environment is for the real hosts
-        "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https"), f"{_PARTS}.BaseUrlDownloadHandler"),
+        # Nor does a link lead to a file of this machine.
+        "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https"), handler)
+        | dict.fromkeys(("data", "file", "ftp", "s3"), None),
         "DOWNLOADER_MIDDLEWARES": {
+            f"{_PARTS}.AddressMiddleware": 40,
             "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
             f"{_PARTS}.PoliteRetryMiddleware": 550,
             "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,

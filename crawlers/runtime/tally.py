@@ -18,10 +18,15 @@ ADVICE = {
     "blocked": "the site refuses us (401, 403, 429): lower the rate, and get in touch with the site",
     "not_found": "the link is dead (404, 410): see whether the site has moved",
     "http": "the site answered with an unexpected status",
+    "browser": "the browser crashed: give the container more memory (FLEET_BROWSER_MEMORY), or lower memory_mb in [browser]",
+    "step": "the rendered page is not what its steps expect: look at its picture, and correct wait_for and steps",
     "server": "the site failed (5xx): try again later",
     "unfollowable": "links that are javascript:, mailto: or the like: see whether the definition means other elements",
     "not_stored": "the page is not in the page store: `fleet crawl NAME --refetch none` fetches what is missing",
-    "offsite": "the link leads to a host that the spider does not allow",
+    "address": "the link leads to a private address: a trap, or a site of your own network, which private_hosts allows",
+    "scheme": "the link is no http(s) URL: select links that are",
+    "offsite": "the link leads to a host that is not the site's: hosts in the manifest, or allowed_domains of the spider, would allow it",
+    "withdrawn": "the site withdrew the record, by what `fleet check` saw: it comes back when a crawl sees its page alive",
     "parse": "the page is not what the source's code expects: record a case and correct the code",
     "schema": "the record breaks a rule of the release: see rejects.ndjson",
     "duplicate": "two records have one _id: see whether both are needed, and make it of what tells them apart",
@@ -51,17 +56,27 @@ class Tally:
     failed_starts: list[str] = field(default_factory=list)
     errors: dict[str, ErrorCount] = field(default_factory=dict)
 
-    def error(self, kind: str, url: str, message: str) -> None:
-        """Count an error of class ``kind`` (a key of ``ADVICE``); the first of each class is kept as the example."""
-        first = ErrorCount(url=url, message=message[:500], action=ADVICE.get(kind, ""))
-        seen = self.errors.setdefault(kind, first)
+    def error(self, kind: str, url: str, message: str, *, harmless: bool = False) -> None:
+        """Count an error of class ``kind`` (a key of ``ADVICE``); the first of each class is kept as the example.
+
+        :param harmless: nothing of the site is lost by it, as by a link to another site.
+        """
+        seen = self._seen(kind, url, message)
         seen.count += 1
-        if kind in _HARMLESS:
+        if harmless or kind in _HARMLESS:
             self.pages -= 1  # nor do they make room in the error budget
         else:
             self.failed_pages += 1
         if not self.quiet:
             logger.warning("%s error: %s: %s", kind, url, message)
+
+    def note(self, kind: str, url: str, message: str, count: int = 1) -> None:
+        """Count what was no page: it costs nothing, but a person may want to know."""
+        self._seen(kind, url, message).count += count
+
+    def _seen(self, kind: str, url: str, message: str) -> ErrorCount:
+        first = ErrorCount(url=url, message=message[:500], action=ADVICE.get(kind, ""))
+        return self.errors.setdefault(kind, first)
 
     def fill(self, counts: Counts) -> None:
         """Put the requests' side of the counts into ``counts``."""

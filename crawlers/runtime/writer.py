@@ -165,8 +165,16 @@ class ReleaseWriter:
         with self._disk():
             pass
 
+    def withdraw(self, record: dict[str, Any], reason: str, url: str = "") -> None:
+        """Keep a record out of the release because its site withdrew it. That is no fault, and counts against no budget."""
+        self.counts.items += 1
+        self.counts.withdrawn += 1
+        with self._disk():
+            self._rejects.add(f"withdrawn: {reason}", kind="withdrawn", url=url, record=record)
+
     def settle(self) -> Counts:
-        """Write the data file. No record can be added after it, and the counts are final: ``items`` = ``records`` + ``rejected_items``.
+        """Write the data file. No record can be added after it, and the counts are final: ``items`` = ``records`` +
+        ``rejected_items`` + ``withdrawn``.
 
         The data file holds ``records`` + ``replayed`` lines.
         """

@@ -78,6 +78,7 @@ def test_every_failure_is_counted_by_class_and_kept_in_the_rejects(fleet: Fleet,
         "replayed": 0,
         "rejected_items": 0,
         "duplicates": 0,
+        "withdrawn": 0,
         "rejects": 13,
     }
     assert [record["_id"] for record in fleet.records("little")] == ["little_moved", "little_ok"]

@@ -79,6 +79,7 @@ def test_a_good_crawl_publishes_what_the_site_has_and_tells_what_it_did(fleet: F
         "replayed": 0,
         "rejected_items": 0,
         "duplicates": 0,
+        "withdrawn": 0,
         "rejects": 0,
     }
     assert description["errors"] == {}

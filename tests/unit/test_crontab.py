@@ -24,6 +24,15 @@ def test_the_setting_wins_over_the_manifest(fleet: Fleet) -> None:
     assert line(fleet, FLEET_SCHEDULE="*/5 * * * *").startswith("*/5 * * * * root ")
 
 
+def test_a_source_that_is_checked_has_a_line_for_that_too(fleet: Fleet) -> None:
+    folder = fleet.write_source("little", "api", "")
+    with (folder / "source.toml").open("a") as file:
+        file.write("[check]\nreference_gone = 'http://site.invalid/x'\nreference_alive = 'http://site.invalid/'\n")
+        file.write("schedule = '30 5 * * *'\n")
+    assert line(fleet).startswith("30 5 * * * root ")
+    assert " COMMAND=check exec scripts/run-spider.sh little " in line(fleet)
+
+
 @pytest.mark.parametrize(
     "schedule", ["* * * *", "0 0 L * *", "0 0 * * 5#2", "@daily", "* * * * *\n* * * * * root id", "60 * * * *"]
 )

@@ -1,0 +1,45 @@
+"""``fleet check``: visit records of the last release, and mark those that their site withdrew."""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+
+from crawlers.runtime.check import check as run_check
+from crawlers.runtime.http import Patience, check_base_url
+from crawlers.runtime.loading import load_site
+from crawlers.runtime.manifest import find_source
+from crawlers.runtime.settings import RuntimeSettings
+
+
+@click.command(epilog="Example: fleet check demo")
+@click.argument("name")
+@click.option(
+    "--shared",
+    type=click.Path(path_type=Path),
+    help="The shared volume with the release. Default: FLEET_SHARED_DIR.",
+    metavar="DIR",
+)
+@click.option(
+    "--base-url", help="Send each request to URL instead of its own host; path and query stay.", metavar="URL"
+)
+def check(name: str, shared: Path | None, base_url: str | None) -> None:
+    """Visit the next slice of the records of NAME's last release, and mark those that are gone.
+
+    Marked ones leave the next release. Nothing is marked unless the references in [check] of the manifest come out right.
+    """
+    settings = RuntimeSettings.from_environment()
+    source = find_source(settings.sources_dir, name)
+    serve = load_site(source) if base_url is None else None
+    with serve() if serve else nullcontext("" if base_url is None else check_base_url(base_url)) as base:
+        report = run_check(
+            source,
+            (shared or settings.shared_dir).absolute(),
+            base_url=base,
+            contact=settings.contact,
+            patience=Patience(settings.timeout_seconds, settings.retry_pause_seconds),
+        )
+    visited = ", ".join(f"{count} {verdict}" for verdict, count in sorted(report.visited.items())) or "none was due"
+    click.echo(f"{name}: visited {sum(report.visited.values())} records: {visited}. Withdrawn in all: {report.marked}")
+    for identifier in report.withdrawn:
+        click.echo(f"  {identifier} is withdrawn, and leaves the next release")
