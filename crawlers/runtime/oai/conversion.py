@@ -24,7 +24,8 @@ from crawlers.runtime.oai.answer import OaiRecord
 from crawlers.runtime.oai.convert import ConversionError, convert
 from crawlers.runtime.oai.windows import read_body
 
-_PROCESSES_MAX = 4
+# Of some 80 MB each: the limit of a crawler's container is 512.
+_PROCESSES_MAX = 3
 # What waits, a process: enough that none is ever idle.
 _AHEAD = 3
 # Below so many bytes of answers, other processes would take longer to start than this one to convert them.
@@ -130,9 +131,9 @@ class Converter:
             self._under_way -= 1
             if done.cancelled() or done.exception() or self._file.closed:
                 return
-            packed = done.result()
-            self._made[digest] = (self._file.seek(0, os.SEEK_END), len(packed))
+            packed, start = done.result(), self._file.seek(0, os.SEEK_END)
             self._file.write(packed)
+            self._made[digest] = (start, len(packed))
 
     def _take(self, body: bytes) -> list[Version] | None:
         if not self._made:
