@@ -43,6 +43,7 @@ _KILLED = "the crawl ended without a word: it was killed, or its machine went do
 class RunEntry(msgspec.Struct, kw_only=True):
     """A run of a source's crawler: a line of ``history.ndjson``, and ``last-run.json``. Times are ISO 8601 in UTC.
 
+    ``run``: what no other run has; a crawl that is gone on with after it was cut off is a run more of one ``release``.
     ``ended`` is empty and ``exit_code`` null until the crawl ended, and for ever if it was killed.
     ``outcome``: ``running``, ``published``, ``unchanged`` (the same data as the published release: that is up to date),
     ``held`` (by the publish gate), ``empty``, ``partial``, ``failed``, ``interrupted`` (by a signal) or ``killed``; and, for what
@@ -54,6 +55,7 @@ class RunEntry(msgspec.Struct, kw_only=True):
     source: str
     release: str
     started: str
+    run: str = ""
     outcome: str = "running"
     ended: str = ""
     exit_code: int | None = None
@@ -82,6 +84,7 @@ def recorded(writer: ReleaseWriter, tally: Tally, code_version: str) -> Iterator
         source=writer.manifest.name,
         release=writer.release,
         started=format_release(writer.started),
+        run=f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}",
         code_version=code_version,
     )
     _write(folder, run)
@@ -207,10 +210,7 @@ def _read_last(folder: Path) -> RunEntry | None:
 
 
 def _same(run: RunEntry, other: RunEntry) -> bool:
-    return (run.release, run.started) == (other.release, other.started) and other.outcome not in (
-        "approved",
-        "discarded",
-    )
+    return bool(run.run) and run.run == other.run
 
 
 def _trim(path: Path) -> None:

@@ -9,8 +9,10 @@ _DATES = ("date", "dateCreated", "dateModified", "datePublished")
 _ISO_DATE = re.compile(r"[12]\d{3}(-\d\d(-\d\d(?=T|$))?)?", re.ASCII)
 
 
-def complete(record: dict[str, Any], manifest: Manifest) -> dict[str, Any]:
+def complete(record: dict[str, Any], manifest: Manifest, page_url: str = "") -> dict[str, Any]:
     """A copy of ``record`` with the source's name before its ``_id``, the catalogue that it is in, and its ``date``.
+
+    Where it has no ``url`` of its own, ``_meta.url`` is that of the page it came from, for its provenance.
 
     ``includedInDataCatalog`` is schema.org's property (https://schema.org/includedInDataCatalog); one that the source's code
     set stays. ``date`` is the latest of the record's other dates, as the NIAID Data Ecosystem has it; without any, there is none.
@@ -24,6 +26,9 @@ def complete(record: dict[str, Any], manifest: Manifest) -> dict[str, Any]:
     completed.setdefault("includedInDataCatalog", {"@type": "DataCatalog", "name": manifest.title, "url": manifest.url})
     if not completed.get("date") and (date := _latest_date(completed)):
         completed["date"] = date
+    meta = completed.get("_meta") or {}
+    if page_url and not completed.get("url") and isinstance(meta, dict):
+        completed["_meta"] = {"url": page_url, **meta}
     return completed
 
 

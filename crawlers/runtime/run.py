@@ -74,7 +74,7 @@ class Run:
         url = url or (response.url if response else "")
         refusal = None
         if isinstance(record, dict):
-            record = complete(record, self.source.manifest)
+            record = complete(record, self.source.manifest, url)
             if reason := self.withdrawn.get(record.get("_id", "")):
                 self.writer.withdraw(record, reason, url)
                 return

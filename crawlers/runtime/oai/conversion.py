@@ -56,6 +56,7 @@ class Converter:
         self._scratch = scratch
         self._processes = processes or processors()
         self._pool: ProcessPoolExecutor | None = None
+        self._broken = False
         self._lock = threading.Lock()
         self._offered_bytes = 0
         self._under_way = 0
@@ -69,6 +70,10 @@ class Converter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._pool:
+            if kind or self._broken:
+                # The pool itself would wait for ever for one that was just being started when another was killed.
+                for process in list((self._pool._processes or {}).values()):
+                    process.kill()
             self._pool.shutdown(wait=kind is None, cancel_futures=True)
         with self._lock:
             self._file.close()
@@ -108,6 +113,7 @@ class Converter:
             while waiting:
                 yield _result(waiting.popleft())
         except BrokenProcessPool as error:
+            self._broken = True
             raise FleetError(
                 "a process that converts records was killed: perhaps there is too little memory. Nothing was published; what was "
                 "harvested is kept, and the next run converts it."
