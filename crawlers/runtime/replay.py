@@ -22,11 +22,11 @@ from crawlers.runtime import release as protocol
 from crawlers.runtime import replayed
 from crawlers.runtime.case_run import scrapy_response, synchronous
 from crawlers.runtime.errors import FleetError, LockedError, PageError, ReleaseError
-from crawlers.runtime.loading import CODE_FILES, SPIDER, load_spider
+from crawlers.runtime.loading import load_spider
 from crawlers.runtime.lock import source_lock
 from crawlers.runtime.manifest import Source
 from crawlers.runtime.progress import Progress
-from crawlers.runtime.reject_files import RejectsFile, find_rejects
+from crawlers.runtime.reject_files import UNPUBLISHED, RejectsFile, find_rejects
 from crawlers.runtime.reject_groups import Group, group
 from crawlers.runtime.rejects import Answer, Reject, read_rejects
 from crawlers.runtime.run import Run
@@ -93,12 +93,12 @@ def _replay(source: Source, shared_dir: Path, dry_run: bool) -> Replay:
         outcome.still_rejected = group(read_rejects(writer.folder / protocol.REJECTS))
         passing = _passing(writer.folder / protocol.DATA, files[0], scratch, outcome)
         if dry_run:
-            outcome.passed = sum(1 for _ in passing)
+            for _ in passing:
+                pass
         else:
-            outcome.passed = replayed.keep(shared_dir, source.name, outcome.release, passing)
-            if outcome.passed:
-                where = protocol.state_folder(shared_dir, source.name) / replayed.REPLAYED
-                outcome.kept = str(where / f"{outcome.release}.ndjson")
+            made = outcome.of != UNPUBLISHED
+            kept = replayed.keep(shared_dir, source.name, outcome.release, passing, published=made)
+            outcome.kept = str(kept or "")
     return outcome
 
 
@@ -128,11 +128,11 @@ class _Again:
         self._run = run
         self._spider: Any = None
         self._why_no_pages = (
-            "only a spider's pages can be run again alone: an API source asks for page after page in one go"
+            "only a spider's pages can be run again alone: an API or OAI-PMH source asks for page after page in one go"
         )
         self._pages: set[bytes] = set()
         self.follows = 0
-        if CODE_FILES.get(source.manifest.kind) == SPIDER:
+        if source.manifest.kind not in ("api", "oai-pmh"):
             self._why_no_pages = self._load(source)
 
     def take(self, reject: Reject) -> str:
@@ -233,6 +233,7 @@ def _passing(data: Path, file: RejectsFile, scratch: Path, outcome: Replay) -> I
             if current == identifier:
                 outcome.in_release += 1
             else:
+                outcome.passed += 1
                 yield line
 
 

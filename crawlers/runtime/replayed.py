@@ -1,8 +1,10 @@
 """Records that passed when an earlier run's rejects were replayed, on their way into the next release.
 
-They lie in ``<source>_state/replayed/<release>.ndjson``, named by the run whose rejects they were, a record a line. They count as
-long as no later release is published: what is published after them either holds them, or made those records itself. So nothing has
-to be noted when they are consumed, and a crash can neither lose them nor bring them back.
+They lie in ``<source>_state/replayed/``, a record a line, in ``<release>.ndjson`` or, where that run published nothing,
+``<release>-unpublished.ndjson``, named by the run whose rejects they were. They count as long as no later release is published
+(nor that very one, where it wasn't: a crawl that is gone on with keeps its name): what is published after them either holds them,
+or made those records itself. So nothing has to be noted when they are consumed, and a crash can neither lose them nor bring them
+back.
 """
 
 import os
@@ -20,17 +22,18 @@ from crawlers.runtime.temporary import create_temporary, remove_abandoned, tempo
 from crawlers.runtime.writer import ReleaseWriter
 
 REPLAYED = "replayed"
+_UNPUBLISHED = "-unpublished"
 
 
-def keep(shared_dir: Path, source: str, release: str, lines: Iterable[bytes]) -> int:
-    """Keep ``lines`` as what passed of the run ``release``, in place of what was kept of it before; returns how many.
+def keep(shared_dir: Path, source: str, release: str, lines: Iterable[bytes], *, published: bool) -> Path | None:
+    """Keep ``lines`` as what passed of the run ``release``, in place of what was kept of it before; None where there are none.
 
-    Only who holds the source's lock may.
+    Only who holds the source's lock may. ``published``: whether that run made a release, be it a held one.
 
     :raises OSError: the disk failed; what was kept before is whole.
     """
     folder = protocol.state_folder(shared_dir, source) / REPLAYED
-    path = folder / f"{release}.ndjson"
+    path = folder / f"{release}{'' if published else _UNPUBLISHED}.ndjson"
     folder.mkdir(parents=True, exist_ok=True)
     remove_abandoned(folder)
     count = 0
@@ -48,7 +51,7 @@ def keep(shared_dir: Path, source: str, release: str, lines: Iterable[bytes]) ->
         finally:
             temporary_path(folder, path.name).unlink(missing_ok=True)
     sync_folder(folder)
-    return count
+    return path if count else None
 
 
 def find_replayed(shared_dir: Path, source: str) -> list[Path]:
@@ -92,9 +95,13 @@ def _sort(shared_dir: Path, source: str) -> tuple[list[Path], list[Path]]:
     found = []
     for path in (protocol.state_folder(shared_dir, source) / REPLAYED).glob("*.ndjson"):
         try:
-            found.append((protocol.parse_release(path.stem, path).at, path))
+            found.append((protocol.parse_release(path.stem.removesuffix(_UNPUBLISHED), path).at, path))
         except ReleaseError:  # whatever that is, it is none of ours
             continue
     found.sort(reverse=True)
-    waiting = [path for at, path in found if published is None or at >= published.at]
+    waiting = [
+        path
+        for at, path in found
+        if published is None or at > published.at or (at == published.at and not path.stem.endswith(_UNPUBLISHED))
+    ]
     return waiting, [path for _, path in found if path not in waiting]
