@@ -165,7 +165,7 @@ class RunningHub:
         assert self.client
         documents = sorted(self.client[self.database][name].find(), key=lambda document: document["_id"])
         for document in documents:
-            meta = {key: value for key, value in document.pop("_meta").items() if key not in _PROVENANCE}
+            meta = {key: value for key, value in document.pop("_meta", {}).items() if key not in _PROVENANCE}
             document |= {"_meta": meta} if meta else {}
         return documents
 
