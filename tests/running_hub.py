@@ -42,6 +42,10 @@ def documents(count: int, name: str = "site", **fields: Any) -> list[dict[str, A
     return [{"_id": f"{name}_{number}", **fields} for number in range(count)]
 
 
+# What the hub writes into the `_meta` of each live document.
+_PROVENANCE = frozenset({"source", "release", "url", "first_seen", "last_seen"})
+
+
 class RunningHub:
     """A hub with sources, a shared volume and an archive of its own below ``root``."""
 
@@ -157,9 +161,13 @@ class RunningHub:
         )
 
     def live(self, name: str) -> list[dict[str, Any]]:
-        """The documents of the live collection, by ``_id``, without their provenance."""
+        """The documents of the live collection, by ``_id``, without their provenance: what is left is what was published."""
         assert self.client
-        return sorted(self.client[self.database][name].find({}, {"_meta": 0}), key=lambda document: document["_id"])
+        documents = sorted(self.client[self.database][name].find(), key=lambda document: document["_id"])
+        for document in documents:
+            meta = {key: value for key, value in document.pop("_meta", {}).items() if key not in _PROVENANCE}
+            document |= {"_meta": meta} if meta else {}
+        return documents
 
     def provenance(self, name: str) -> dict[str, dict[str, Any]]:
         """``_meta`` of each live document, by ``_id``."""

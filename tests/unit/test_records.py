@@ -138,6 +138,12 @@ def test_source_and_time_are_known_but_not_written() -> None:
     assert record.to_dict() == {"_id": URL, "@type": "Dataset", "url": URL, "name": "A"}
 
 
+def test_the_page_that_a_record_came_from_is_kept_where_it_is_not_its_url() -> None:
+    assert "_meta" not in Dataset.create(URL, {"name": "A", "url": URL}).to_dict()
+    other = Dataset.create(URL, {"url": "https://example.org/landing", "_meta": {"mine": 1}})
+    assert other.to_dict()["_meta"] == {"mine": 1, "url": URL}
+
+
 def test_a_source_declares_fields_of_its_own() -> None:
     record = Trial.create(
         URL, {"enrolled": "04/05/2019", "arms": "1,5", "startDate": "04/05/2019", "sponsor": "Example Fund"}

@@ -20,8 +20,8 @@ class Unparsed(NamedTuple):
 class Record:
     """A record: its fields parsed, and what could not be parsed beside them.
 
-    ``source``: the source's name, empty until the runtime takes the record; ``source_url``: the page that it came from; ``seen``: when
-    (aware), None until the runtime takes it. Neither is written: the release says both.
+    ``source_url``: the page that it came from; ``source``: the source's name, empty until the runtime takes the record; ``seen``: when
+    (aware), None until then. Neither of these two is written: the release says both.
     ``fields``: by schema.org's name, parsed; those that say nothing are left out, those that the class doesn't declare stay as
     they are.
     """
@@ -75,11 +75,17 @@ class Record:
         return cls(url, made if identifier is None else {"_id": identifier, **made}, unparsed, source, seen)
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as it is written; what could not be parsed is kept under ``_meta.unparsed``."""
-        if not self.unparsed:
-            return dict(self.fields)
-        kept = [{"field": told.field, "value": _kept(told.value), "reason": told.reason} for told in self.unparsed]
-        return {**self.fields, "_meta": {**self.fields.get("_meta", {}), "unparsed": kept}}
+        """The record as it is written. ``_meta.unparsed``: what could not be parsed; ``_meta.url``: the page that it came from, where
+        that is not its ``url``.
+        """
+        meta = dict(self.fields.get("_meta", {}))
+        if isinstance(self.source_url, str) and self.fields.get("url") not in (None, self.source_url):
+            meta.setdefault("url", self.source_url)  # what the hub takes for where the record came from
+        if self.unparsed:
+            meta["unparsed"] = [
+                {"field": told.field, "value": _kept(told.value), "reason": told.reason} for told in self.unparsed
+            ]
+        return {**self.fields, "_meta": meta} if meta else dict(self.fields)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.fields!r:.300})"
