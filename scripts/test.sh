@@ -4,4 +4,5 @@ set -eu
 cd "$(dirname "$0")/.."
 sh scripts/setup.sh test
 sh scripts/chromium.sh
+sh scripts/redis.sh
 exec .venv/bin/python -m pytest --numprocesses "${FLEET_TEST_PROCESSES:-auto}" --dist loadfile "$@"

@@ -16,8 +16,8 @@ _TITLE = re.compile(rb"<title[^>]*>([^<]{0,200})", re.IGNORECASE)
 # What XML 1.0, section 2.2, has no place for.
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _REFERENCE = re.compile(r"&#(x[0-9A-Fa-f]{1,8}|[0-9]{1,9});")
-_NAMED = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31});")
-_BARE = re.compile(r"&(?!(?:#\d+|#x[0-9A-Fa-f]+|[A-Za-z][\w.-]*);)")
+_NAMED = re.compile(r"&([A-Za-z_:][\w.:-]*);")
+_BARE = re.compile(r"&(?!(?:#\d+|#x[0-9A-Fa-f]+|[A-Za-z_:][\w.:-]*);)")
 _XML_NAMES = {"amp", "lt", "gt", "quot", "apos"}
 _RECORD = re.compile(rb"<(?:[\w.-]+:)?record\b[^>]*>\s*<(?:[\w.-]+:)?header\b")
 _RECORDS_END = re.compile(rb"<(?:[\w.-]+:)?resumptionToken\b|</(?:[\w.-]+:)?(?:ListRecords|GetRecord)\s*>")
