@@ -57,7 +57,7 @@ class PagesSpider(scrapy.Spider):
         self, response: Response, page: str, fields: dict[str, Any] | None = None, turn: Turn | None = None
     ) -> Iterator[Any]:
         """The records of a page, requests for the pages that it links to, and for those that its pager leads to."""
-        reader, turn = self._readers[page], turn or Turn(response.url)
+        reader, turn = self._readers[page], Turn(*turn) if turn else Turn(response.url)  # of a reject, it is a list
         self._count(reader, response.url)
         if reader.page.pager and response.status in reader.page.pager.end_statuses and turn.number:
             if turn.planned:
