@@ -112,9 +112,8 @@ def test_a_bad_name_is_refused_with_the_rule(checkout: Path, name: str) -> None:
 
 def test_an_unknown_kind_is_refused_with_the_nearest(checkout: Path) -> None:
     result = command(checkout / "crawlers" / "sources", "my_archive", "scrappy")
-    assert str(result.exception).endswith(
-        "the kinds are scrapy, browser, jsonld, api, oai-pmh, pages. Did you mean 'scrapy'?"
-    )
+    kinds = "scrapy, browser, jsonld, api, oai-pmh, pages"
+    assert str(result.exception).endswith(f"the kinds are {kinds}. Did you mean 'scrapy'?")
 
 
 @pytest.mark.parametrize(
