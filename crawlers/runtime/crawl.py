@@ -85,7 +85,7 @@ def _end(run: Run, entry: RunEntry, shared_dir: Path) -> Description:
     """Publish what the crawl made, or hold it, or leave it where the same is published already."""
     manifest, writer = run.source.manifest, run.writer
     if not run.limited:
-        add_replayed(writer, shared_dir)
+        add_replayed(writer, shared_dir, run.withdrawn)
     counts = writer.settle()
     run.tally.fill(counts)
     require_whole(manifest, run.tally, counts, limited=run.limited)

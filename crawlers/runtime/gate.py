@@ -50,7 +50,7 @@ def judge(manifest: Manifest, tally: Tally, new: Description, last: Description 
         _over(counts.duplicates, counts.items, "records are duplicates", "duplicate_budget", manifest.duplicate_budget),
     ]
     if last is not None:
-        missing = last.records - new.records
+        missing = last.records - new.records - new.counts.withdrawn  # those are explained, by the site itself
         if missing > manifest.shrink_budget * last.records:
             reasons.append(
                 f"{new.records} records, {missing} fewer than the {last.records} of {last.release}; shrink_budget allows "

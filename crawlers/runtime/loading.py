@@ -1,7 +1,7 @@
 """The code of a source, loaded from its folder by file path: the sources may lie anywhere (``FLEET_SOURCES_DIR``).
 
 ``spider.py`` (kinds scrapy, jsonld and browser) holds one spider class, ``harvester.py`` (kind api) a function ``parse(api)``, and
-``pages.toml`` (kind pages) no code at all but the description of a site;
+``pages.toml`` (kind pages, or browser) no code at all but the description of a site;
 ``site.py``, where there is one, serves the source's own site: ``serve()`` is a context manager that gives its base URL.
 """
 

@@ -137,6 +137,8 @@ class _Again:
 
     def take(self, reject: Reject) -> str:
         """Run the reject again; why that can't be done, empty where it was."""
+        if reject.kind == "withdrawn":
+            return "its site withdrew it: it comes back when `fleet check` or a crawl sees its page again"
         why = self._why_no_page(reject)
         if not why:
             self._take_page(reject)

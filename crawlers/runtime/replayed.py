@@ -8,7 +8,7 @@ back.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -60,16 +60,19 @@ def find_replayed(shared_dir: Path, source: str) -> list[Path]:
     return waiting
 
 
-def add_replayed(writer: ReleaseWriter, shared_dir: Path) -> None:
+def add_replayed(writer: ReleaseWriter, shared_dir: Path, withdrawn: Container[str] = ()) -> None:
     """Add the records that wait to what ``writer`` writes; where the crawl made one of the same ``_id``, that stays.
 
+    :param withdrawn: the ``_id`` of records that their site withdrew: those stay out.
     :raises FleetError: a file of them can't be read.
     """
     for path in find_replayed(shared_dir, writer.manifest.name):
         try:
             with path.open("rb") as file:
                 for line in file:
-                    writer.write_replayed(msgspec.json.decode(line, type=dict))
+                    record = msgspec.json.decode(line, type=dict)
+                    if record.get("_id") not in withdrawn:
+                        writer.write_replayed(record)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, UnwritableError) as error:
             raise FleetError(
                 f"{writer.manifest.name}: {path}: {error}. It holds records that were replayed; remove it, and replay them "

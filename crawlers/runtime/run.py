@@ -76,7 +76,7 @@ class Run:
         if isinstance(record, dict):
             record = complete(record, self.source.manifest, url)
             if reason := self.withdrawn.get(record.get("_id", "")):
-                self.writer.withdraw(record, reason, url)
+                self.writer.withdraw(record, reason, url, response)
                 return
             refusal = self.validator.check(record)
         if refusal:

@@ -208,16 +208,16 @@ class FailureMiddleware(BaseSpiderMiddleware):
 
     def get_processed_item(self, item: Any, response: Response | None) -> Any:
         if response is not None:
+            if self._run.withdrawn and self._is_alive(record := as_dict(plain(item)), response):
+                self._run.see_alive(record)
             if self._last is None or self._last[0] is not response:  # a page may give a thousand items
                 self._last = (response, as_answer(response))
             self._run.origins[id(item)] = self._last[1]
-            if self._run.withdrawn and isinstance(item, dict) and self._is_alive(item, response):
-                self._run.see_alive(item)
         return item
 
-    def _is_alive(self, item: dict[str, Any], response: Response) -> bool:
+    def _is_alive(self, record: Any, response: Response) -> bool:
         """Whether ``response`` is the record's own page, fetched in this crawl, and does not say that the record is gone."""
-        checking, url = self._run.source.manifest.check, item.get("url")
+        checking, url = self._run.source.manifest.check, record.get("url") if isinstance(record, dict) else None
         if checking is None or not isinstance(response, TextResponse) or _STORED & set(response.flags):
             return False
         is_its_own = isinstance(url, str) and urldefrag(url).url == urldefrag(response.url).url

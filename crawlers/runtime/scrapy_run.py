@@ -96,6 +96,7 @@ def _quiet_process(settings: dict[str, Any]) -> CrawlerProcess:
         ("twisted", logging.WARNING),
         # Each failure of theirs is counted, and told then.
         ("scrapy.pipelines", logging.CRITICAL),
+        ("botocore", logging.WARNING),
         # A robots.txt that can't be had shows as the failure of the page that it was asked for.
         ("scrapy.downloadermiddlewares.robotstxt", logging.CRITICAL),
     ):

@@ -165,12 +165,12 @@ class ReleaseWriter:
         with self._disk():
             pass
 
-    def withdraw(self, record: dict[str, Any], reason: str, url: str = "") -> None:
+    def withdraw(self, record: dict[str, Any], reason: str, url: str = "", response: Answer | None = None) -> None:
         """Keep a record out of the release because its site withdrew it. That is no fault, and counts against no budget."""
         self.counts.items += 1
         self.counts.withdrawn += 1
         with self._disk():
-            self._rejects.add(f"withdrawn: {reason}", kind="withdrawn", url=url, record=record)
+            self._rejects.add(f"withdrawn: {reason}", kind="withdrawn", url=url, record=record, response=response)
 
     def settle(self) -> Counts:
         """Write the data file. No record can be added after it, and the counts are final: ``items`` = ``records`` +

@@ -363,6 +363,32 @@ def test_failures_of_rendered_pages_are_counted_by_class_with_robots_and_rate(fl
     assert "little_state/browser-failures/" in step["reason"]
 
 
+DEFINITION = """
+[pages.list]
+start = "http://site.invalid/list"
+browser = { wait_for = "li", steps = [{ click = "button", times = 9, wait_for = "li" }] }
+
+[pages.item]
+links = { from = "list", css = "a" }
+
+[pages.item.record]
+_id = { css = "b", required = true }
+"""
+
+
+def test_a_site_described_as_data_is_rendered_where_its_pages_say_so(fleet: Fleet, site: Site) -> None:
+    folder = fleet.write_source("little", "browser", "", profile="none")
+    (folder / "spider.py").unlink()
+    (folder / "pages.toml").write_text(DEFINITION)
+    site.put("/list", MORE.replace("LEFT", "2").replace("<ul>", '<ul><a href="/item/1">x</a>'))
+    site.put("/part", "part")
+    site.put("/item/1", "<b>one</b>")
+    done = fleet.run("crawl", "little", "--base-url", site.url)
+    assert done.returncode == 0, done.stderr
+    assert [record["_id"] for record in fleet.records("little")] == ["little_one"]
+    assert site.paths().count("/part") == 2
+
+
 def test_a_source_of_another_kind_is_told_that_it_has_no_browser(fleet: Fleet, site: Site) -> None:
     fleet.write_source("little", "scrapy", SPIDER)
     put_items(site, 1)

@@ -61,7 +61,7 @@ def name(path: str) -> str:
 
 
 def write(fleet: Fleet, files: dict[str, Any], **manifest: Any) -> None:
-    folder = fleet.write_source("little", "scrapy", SPIDER, **manifest)
+    folder = fleet.write_source("little", "scrapy", SPIDER, shrink_budget=1, **manifest)
     with (folder / "source.toml").open("a") as file:
         file.write("[files]\n")
         for key, value in files.items():

@@ -44,6 +44,8 @@ class PageStoreMiddleware:
         return cls(crawler)
 
     def process_request(self, request: Request, spider: Spider | None = None) -> Response | None:
+        if request.meta.get("fleet_file"):  # images and files have a store of their own
+            return None
         fingerprint = self._fingerprint(request)
         try:
             page = self._pages.store.get(fingerprint)
@@ -60,7 +62,7 @@ class PageStoreMiddleware:
         return None
 
     def process_response(self, request: Request, response: Response, spider: Spider | None = None) -> Response:
-        if _STORED in response.flags:
+        if _STORED in response.flags or request.meta.get("fleet_file"):
             return response
         fingerprint, store = self._fingerprint(request), self._pages.store
         try:
