@@ -9,7 +9,7 @@ import msgspec
 from crawlers.runtime.errors import ReleaseError
 from crawlers.runtime.history import read_last_run
 from crawlers.runtime.manifest import load_sources
-from crawlers.runtime.release import DESCRIPTION, Description, read_description, release_folder
+from crawlers.runtime.release import DESCRIPTION, HELD, Description, Release, read_description, release_folder
 from hub.dataload.archive import Archived, find_archived, read_published
 from hub.dataload.changes import read_changes
 from hub.dataload.live import LiveRelease
@@ -23,7 +23,8 @@ _DOING = {"dump": "dumping", "upload": "uploading"}
 def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
     """The status of the source ``name`` as far as the files tell: ``live``, ``documents`` and ``state`` are null.
 
-    ``published``, ``archived``, ``live``: release strings or null. ``pinned``: null, or the release that a person pinned, since
+    ``published``, ``archived``, ``live``: release strings or null. ``held``: null, or the ``release`` that the publish gate holds
+    back, its ``records``, and the ``reasons``. ``pinned``: null, or the release that a person pinned, since
     when, by whom and why. ``changes``: of the archived release against the one before (see ``hub.dataload.changes.Changes``);
     null until that is counted. ``rejects``: of the crawl that made the release, until it is
     live; then also those of its upload. ``crawl``: how the last crawl went, published or not; null where there was none, or a
@@ -53,6 +54,7 @@ def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
         "published": published.text if published else None,
         "archived": archived.release.text if archived else None,
         "live": None,
+        "held": _held(folder, published),
         "pinned": msgspec.to_builtins(pinned) if pinned else None,
         "changes": msgspec.to_builtins(changes) if changes else None,
         "documents": None,
@@ -67,8 +69,8 @@ def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
 
 def status_of_fault(name: str, reason: str) -> dict[str, Any]:
     """The status of a source whose manifest, or code in the hub, can't be used."""
-    known = ("published", "archived", "live", "pinned", "changes", "documents", "rejects", "crawl", "dump", "upload")
-    empty = dict.fromkeys(known)
+    known = "published archived live held pinned changes documents rejects crawl dump upload"
+    empty = dict.fromkeys(known.split())
     return {"name": name, **empty, "state": "faulty", "fault": reason}
 
 
@@ -99,7 +101,8 @@ def files_of_all(settings: HubSettings) -> list[dict[str, Any]]:
 
 def reasons(status: dict[str, Any]) -> list[str]:
     """What a person should know of a source: why a step failed, or what is wrong with it; empty where all is well."""
-    found = [status["fault"], (status["crawl"] or {}).get("reason"), _pin_in_words(status)]
+    crawl = status["crawl"] or {}
+    found = [status["fault"], crawl.get("reason"), _held_in_words(status), _pin_in_words(status)]
     found += [step["reason"] for step in (status["dump"], status["upload"]) if step and step["status"] == "failed"]
     return list(dict.fromkeys(filter(None, found)))
 
@@ -108,6 +111,29 @@ def changes_in_short(status: dict[str, Any]) -> str | None:
     """Records that the archived release added, removed and changed, e.g. ``+12 -0 ~3``; None until they are counted."""
     changes = status["changes"]
     return changes and f"+{changes['added']} -{changes['removed']} ~{changes['changed']}"
+
+
+def _held(folder: Path, published: Release | None) -> dict[str, Any] | None:
+    try:
+        held = read_published(folder / HELD)
+    except ReleaseError:
+        return None
+    if held is None or (published is not None and held.at <= published.at):
+        return None
+    described = _description(folder / HELD)
+    return {
+        "release": held.text,
+        "records": described.records if described else None,
+        "reasons": described.reasons if described else [],
+    }
+
+
+def _held_in_words(status: dict[str, Any]) -> str | None:
+    held = status["held"]
+    if not held or (status["crawl"] or {}).get("outcome") == "held":  # its own reason says so
+        return None
+    name, reasons = status["name"], "; ".join(held["reasons"])
+    return f"release {held['release']} is held: {reasons}. `fleet approve {name}` publishes it, `fleet discard {name}` removes it."
 
 
 def _last_crawl(folder: Path, crawled: Description | None) -> dict[str, Any] | None:
@@ -147,6 +173,8 @@ def _state(status: dict[str, Any], under_way: list[str]) -> str:
         return "upload failed" if failed else "archived"
     if status["published"] and status["published"] != status["archived"]:
         return "published"
+    if status["held"]:
+        return "held"
     if status["pinned"]:
         return "pinned"
     return "live" if status["live"] else "not crawled"

@@ -12,7 +12,7 @@ import msgspec
 from crawlers.runtime import release as protocol
 from crawlers.runtime.errors import FleetError, LockedError
 from crawlers.runtime.held import find_held
-from crawlers.runtime.history import RunEntry, append
+from crawlers.runtime.history import RunEntry, append, settle_held
 from crawlers.runtime.lock import source_lock
 from crawlers.runtime.publishing import place, remove_held
 from crawlers.runtime.release import Description, format_release
@@ -80,6 +80,7 @@ def _note(folder: Path, description: Description, outcome: str) -> None:
     run.describe(description)
     run.counts = description.counts
     append(folder, run)
+    settle_held(folder, description.release, outcome)
 
 
 def _require_held(folder: Path, source: str) -> Description:

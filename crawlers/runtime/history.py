@@ -161,6 +161,13 @@ def append(folder: Path, run: RunEntry) -> None:
         logger.warning("%s: %s can't be written: %s", run.source, path, error)
 
 
+def settle_held(folder: Path, release: str, outcome: str) -> None:
+    """Have ``last-run.json`` say what became of the release that the last run made, and that was held."""
+    run = _read_last(folder)
+    if run is not None and run.release == release:
+        _write(folder, msgspec.structs.replace(run, outcome=outcome, message=""))
+
+
 def _outcome_of(error: BaseException, exit_code: int) -> str:
     if isinstance(error, Interrupted | KeyboardInterrupt):
         return "interrupted"

@@ -32,7 +32,18 @@ _WEB = Path(__file__).parents[1] / "web"
 _PAGES = Loader(str(_WEB))
 _STYLE = (_WEB / "style.css").read_bytes()
 ACTIONS = ("dump", "upload", "rollback", "pin", "unpin", "clean")
-_BAD = {"dump failed", "upload failed", "faulty", "failed", "partial", "killed", "interrupted", "unknown"}
+_BAD = {
+    "dump failed",
+    "upload failed",
+    "faulty",
+    "held",
+    "failed",
+    "empty",
+    "partial",
+    "killed",
+    "interrupted",
+    "unknown",
+}
 
 
 class FleetHandler(RequestHandler):
@@ -175,4 +186,4 @@ class ActionHandler(SourceHandler):
 
 
 def _tone(word: str | None) -> str:
-    return "bad" if word in _BAD else "good" if word in ("live", "published") else ""
+    return "bad" if word in _BAD else "good" if word in ("live", "published", "unchanged", "approved") else ""

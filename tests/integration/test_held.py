@@ -53,6 +53,7 @@ def test_a_source_that_shrank_is_held_whole_and_can_be_approved(fleet: Fleet) ->
     assert (description["outcome"], description["reasons"]) == ("published", described["reasons"])
     assert (fleet.folder("little") / "data.ndjson").stat().st_nlink == 1
     assert outcomes(fleet) == ["published", "held", "approved"]
+    assert json.loads((fleet.folder("little") / "last-run.json").read_bytes())["outcome"] == "approved"
     again = fleet.run("approve", "little")
     assert again.returncode == 1
     assert "no release is held" in again.stderr
