@@ -41,7 +41,7 @@ class SortedLines:
         """Take a line."""
         # A copy: what orjson gives (3.13) takes up to eight times the memory of its length.
         self._run.append((key, bytes(memoryview(content)), note))
-        self._size += len(content) + len(note)
+        self._size += len(key) + len(content) + len(note)
         if self._size >= self._run_bytes or len(self._run) >= _RUN_LINES:
             self._spill()
 

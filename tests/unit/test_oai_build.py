@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crawlers.runtime import sorted_lines
 from crawlers.runtime.errors import FleetError
-from crawlers.runtime.oai import conversion, newest
+from crawlers.runtime.oai import conversion
 from crawlers.runtime.oai.build import Built, build
 from crawlers.runtime.oai.conversion import Converter
 from crawlers.runtime.oai.ledger import Ledger
@@ -122,7 +123,7 @@ def test_a_window_that_was_cut_off_is_an_error_and_not_a_shorter_release(window:
 
 
 def test_nothing_is_left_in_the_folder_for_temporary_files(window: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(newest, "_SORTED_AT_ONCE", 2)
+    monkeypatch.setattr(sorted_lines, "_RUN_LINES", 2)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     built([window([(str(number), "2024-01-01", "x") for number in range(9)])], scratch)
@@ -136,9 +137,9 @@ VERSIONS = st.lists(
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(VERSIONS, min_size=1, max_size=4), st.integers(1, 4), st.integers(2, 3))
+@given(st.lists(VERSIONS, min_size=1, max_size=4), st.integers(1, 4))
 def test_the_newest_are_what_a_dictionary_would_have_kept(
-    tmp_path_factory: pytest.TempPathFactory, pages: list[list[Version]], at_once: int, merged: int
+    tmp_path_factory: pytest.TempPathFactory, pages: list[list[Version]], at_once: int
 ) -> None:
     """With batches of a few lines, so that each way through the sort on disk is gone."""
     folder = tmp_path_factory.mktemp("windows")
@@ -153,8 +154,7 @@ def test_the_newest_are_what_a_dictionary_would_have_kept(
         kept[record["_id"]] = (record["_id"], record["sdDatePublished"], record["name"])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(newest, "_SORTED_AT_ONCE", at_once)
-        patch.setattr(newest, "_MERGED_AT_ONCE", merged)
+        patch.setattr(sorted_lines, "_RUN_LINES", at_once)
         found = build(paths, folder, accept, lambda reason, record: pytest.fail(reason))
     assert kept == {identifier: version for identifier, version in expected.items() if version[2]}
     assert found.deleted == sum(not version[2] for version in expected.values())

@@ -3,17 +3,11 @@
 The versions are sorted on disk, as short lines, and not held in a dictionary: ten million records take some ten megabytes.
 """
 
-import heapq
-import tempfile
-from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import IO
 
-# About 32 MB of memory while they are sorted.
-_SORTED_AT_ONCE = 200_000
-# More files than this are never open at once.
-_MERGED_AT_ONCE = 64
+from crawlers.runtime.sorted_lines import SortedLines
+
 _ESCAPED = str.maketrans({"\t": "%09", "\n": "%0A", "\r": "%0D"})
 
 
@@ -28,28 +22,23 @@ class Newest:
     """
 
     def __init__(self, scratch: Path) -> None:
-        self._scratch = scratch
-        self._batch: list[str] = []
-        self._files: list[IO[str]] = []
+        self._lines = SortedLines(scratch)
         self._keep = bytearray()  # one bit a version
         self.versions = self.deleted = self.kept = 0
 
     def add(self, identifier: str, datestamp: str, deleted: bool) -> None:
         """Take the next version."""
         # Sorts by identifier, then datestamp, then place. A day comes before its seconds: it says less.
-        key = f"{identifier.translate(_ESCAPED)}\t{datestamp.translate(_ESCAPED)}\t{self.versions:012d}\t{'-' if deleted else '+'}\n"
-        self._batch.append(key)
+        key = f"{identifier.translate(_ESCAPED)}\t{datestamp.translate(_ESCAPED)}\t{self.versions:012d}\t{'-' if deleted else '+'}"
+        self._lines.add(key, b"")
         self.versions += 1
-        if len(self._batch) >= _SORTED_AT_ONCE:
-            self._spill()
 
     def choose(self) -> None:
         """Find the newest versions; all were taken."""
         self._keep = bytearray(self.versions // 8 + 1)
-        self._batch.sort()
-        for _, versions in groupby(heapq.merge(*map(_rewound, self._files), self._batch), key=_identifier):
+        for _, versions in groupby((key for key, _, _ in self._lines), key=_identifier):
             *_, newest = versions  # sorted: the last one
-            number, state = newest[:-1].rsplit("\t", 2)[1:]
+            number, state = newest.rsplit("\t", 2)[1:]
             if state == "-":
                 self.deleted += 1
             else:
@@ -63,28 +52,7 @@ class Newest:
 
     def close(self) -> None:
         """Forget what is on disk."""
-        for file in self._files:
-            file.close()
-        self._files, self._batch = [], []
-
-    def _spill(self) -> None:
-        self._batch.sort()
-        self._files.append(self._write(self._batch))
-        self._batch = []
-        if len(self._files) == _MERGED_AT_ONCE:
-            merged = self._write(heapq.merge(*map(_rewound, self._files)))
-            self.close()
-            self._files = [merged]
-
-    def _write(self, lines: Iterable[str]) -> IO[str]:
-        file = tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=self._scratch)  # noqa: SIM115 - closed by close()
-        file.writelines(lines)
-        return file
-
-
-def _rewound(file: IO[str]) -> Iterator[str]:
-    file.seek(0)
-    return iter(file)
+        self._lines.close()
 
 
 def _identifier(line: str) -> str:
