@@ -3,6 +3,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/setup.sh test
-sh scripts/chromium.sh
-sh scripts/redis.sh
+sh scripts/debian.sh chromedriver "the tests of the browser" chromium chromium-driver
+sh scripts/debian.sh redis-server "the tests of shared harvests" redis-server
 exec .venv/bin/python -m pytest --numprocesses "${FLEET_TEST_PROCESSES:-auto}" --dist loadfile "$@"
