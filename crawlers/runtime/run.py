@@ -75,7 +75,8 @@ class Run:
         refusal = None
         if isinstance(record, dict):
             record = complete(record, self.source.manifest, url)
-            if reason := self.withdrawn.get(record.get("_id", "")):
+            identifier = record.get("_id")
+            if isinstance(identifier, str) and (reason := self.withdrawn.get(identifier)):
                 self.writer.withdraw(record, reason, url, response)
                 return
             refusal = self.validator.check(record)
@@ -91,8 +92,8 @@ class Run:
 
     def see_alive(self, record: dict[str, Any]) -> None:
         """A record's page is alive in this crawl: if it was withdrawn, it comes back."""
-        identifier = complete(record, self.source.manifest).get("_id", "")
-        if self.withdrawn.pop(identifier, None):
+        identifier = complete(record, self.source.manifest).get("_id")
+        if isinstance(identifier, str) and self.withdrawn.pop(identifier, None):
             with Withdrawals(self.writer.folder.parent, self.source.name) as state:
                 state.restore(identifier)
 

@@ -166,7 +166,7 @@ def test_a_small_listing_and_its_details_are_read_by_a_free_list_of_listings(fle
         description = { css = "div.description", processors = [{ prefix = "About: " }] }
         listed_as = { field = "listed_as", processors = ["upper"] }
     """
-    fleet.write_source("little", "pages", definition, error_budget=0.5)
+    fleet.write_source("little", "pages", definition, private_hosts=["localhost:8010"], error_budget=0.5)
     pages = dds("site_generic")
     with replay(pages) as site:
         done = fleet.run("crawl", "little", "--base-url", site.base_url)
@@ -196,7 +196,7 @@ def test_a_small_site_in_many_scripts_is_read_as_it_is(fleet: Fleet) -> None:
         name = { field = "listed_as" }
         description = { css = "div.description" }
     """
-    fleet.write_source("little", "pages", definition)
+    fleet.write_source("little", "pages", definition, private_hosts=["localhost:8010"])
     with replay(dds("site_unicode")) as site:
         done = fleet.run("crawl", "little", "--base-url", site.base_url)
     assert done.returncode == 0, done.stderr
@@ -218,7 +218,7 @@ def test_landing_pages_with_json_ld_are_read_by_a_definition(fleet: Fleet) -> No
         [pages.dataset.record]
         _id = { json = '"@id"', processors = [{ regex = "10.1594/(.*)" }] }
     """
-    fleet.write_source("little", "pages", definition)
+    fleet.write_source("little", "pages", definition, private_hosts=["localhost:8010"])
     pages = read_exchanges(DATA / "html-jsonld" / "landing" / "pangaea-902845")
     locations = "".join(f"<url><loc>{url}</loc></url>" for url in pages)
     listing = answer(
@@ -271,7 +271,7 @@ def test_a_study_register_of_tables_is_read_by_its_labels(fleet: Fleet) -> None:
         condition = { label = "Study Indication" }
         received = { xpath = "//tr[@class = 'header']/td[1]", processors = [{ date = "%b %d, %Y" }] }
     """
-    fleet.write_source("little", "pages", definition)
+    fleet.write_source("little", "pages", definition, private_hosts=["localhost:8010"])
     pages = read_exchanges(DATA / "trials" / "opentrials" / "gsk-handles_all_date_formats")
     listing = "".join(f'<a href="{url}">x</a><a href="{url}#rs">x</a>' for url in pages)
     with replay({"https://www.gsk-clinicalstudyregister.com/search": answer(listing), **pages}) as site:
@@ -301,7 +301,7 @@ def test_a_register_by_initials_whose_details_come_after_two_redirects_is_read(f
         company = { label = "Company" }
         approved = { label = "Original Approval or Tentative Approval Date", processors = [{ date = "%B %d, %Y" }] }
     """
-    fleet.write_source("little", "pages", definition, error_budget=1.0, concurrency=16)
+    fleet.write_source("little", "pages", definition, private_hosts=["localhost:8010"], error_budget=1.0, concurrency=16)
     pages: dict[str, Answer] = {}
     for name in ("parse_search_results", "parse_drug_overview", "parse_drug_details"):
         pages.update(read_exchanges(DATA / "trials" / "opentrials" / f"fda-{name}"))
