@@ -158,7 +158,7 @@ def test_docker_stop_ends_a_crawl_that_is_under_way_and_leaves_nothing(compose: 
     assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
     assert "stopped by SIGTERM: nothing was published" in compose.logs("slow")
     left = folder / "slow/demo_crawled"
-    assert {path.name for path in left.iterdir()} == {".lock", "last-run.json"}
+    assert {path.name for path in left.iterdir()} == {".lock", "last-run.json", "history.ndjson"}
     assert json.loads((left / "last-run.json").read_bytes())["outcome"] == "interrupted"
 
 
