@@ -67,7 +67,16 @@ class Volume:
 
     def temporaries(self) -> list[str]:
         """Files in the release folder that are neither published nor the lock."""
-        known = {"data.ndjson", "release.txt", "release.json", "rejects.ndjson", ".lock", "history.ndjson", "held", "unpublished"}
+        known = {
+            "data.ndjson",
+            "release.txt",
+            "release.json",
+            "rejects.ndjson",
+            ".lock",
+            "history.ndjson",
+            "held",
+            "unpublished",
+        }
         return sorted(path.name for path in self.folder.glob("*") if path.name not in known)
 
     def staging(self) -> list[str]:

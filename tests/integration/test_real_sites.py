@@ -301,7 +301,7 @@ def test_a_register_by_initials_whose_details_come_after_two_redirects_is_read(f
         company = { label = "Company" }
         approved = { label = "Original Approval or Tentative Approval Date", processors = [{ date = "%B %d, %Y" }] }
     """
-    fleet.write_source("little", "pages", definition, private_hosts=["localhost:8010"], error_budget=1.0, concurrency=16)
+    fleet.write_source("little", "pages", definition, error_budget=1.0, concurrency=16)
     pages: dict[str, Answer] = {}
     for name in ("parse_search_results", "parse_drug_overview", "parse_drug_details"):
         pages.update(read_exchanges(DATA / "trials" / "opentrials" / f"fda-{name}"))
