@@ -93,7 +93,7 @@ class Run:
     def see_alive(self, record: dict[str, Any]) -> None:
         """A record's page is alive in this crawl: if it was withdrawn, it comes back."""
         identifier = complete(record, self.source.manifest).get("_id")
-        if isinstance(identifier, str) and self.withdrawn.pop(identifier, None):
+        if isinstance(identifier, str) and self.withdrawn.pop(identifier, ""):
             with Withdrawals(self.writer.folder.parent, self.source.name) as state:
                 state.restore(identifier)
 

@@ -218,7 +218,7 @@ def test_landing_pages_with_json_ld_are_read_by_a_definition(fleet: Fleet) -> No
         [pages.dataset.record]
         _id = { json = '"@id"', processors = [{ regex = "10.1594/(.*)" }] }
     """
-    fleet.write_source("little", "pages", definition, private_hosts=["localhost:8010"])
+    fleet.write_source("little", "pages", definition)
     pages = read_exchanges(DATA / "html-jsonld" / "landing" / "pangaea-902845")
     locations = "".join(f"<url><loc>{url}</loc></url>" for url in pages)
     listing = answer(
@@ -271,7 +271,7 @@ def test_a_study_register_of_tables_is_read_by_its_labels(fleet: Fleet) -> None:
         condition = { label = "Study Indication" }
         received = { xpath = "//tr[@class = 'header']/td[1]", processors = [{ date = "%b %d, %Y" }] }
     """
-    fleet.write_source("little", "pages", definition, private_hosts=["localhost:8010"])
+    fleet.write_source("little", "pages", definition)
     pages = read_exchanges(DATA / "trials" / "opentrials" / "gsk-handles_all_date_formats")
     listing = "".join(f'<a href="{url}">x</a><a href="{url}#rs">x</a>' for url in pages)
     with replay({"https://www.gsk-clinicalstudyregister.com/search": answer(listing), **pages}) as site:
