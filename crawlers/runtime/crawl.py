@@ -102,6 +102,7 @@ def _end(run: Run, entry: RunEntry, shared_dir: Path) -> Description:
             raise HeldError(_describe_held(manifest.name, description, run.tally))
         if last is not None and last.sha256 == description.sha256:
             entry.outcome = "unchanged"
+            writer.drop_held()
             logger.info(
                 "%s: unchanged: %d records, as published in release %s", manifest.name, counts.records, last.release
             )

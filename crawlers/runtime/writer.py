@@ -231,6 +231,11 @@ class ReleaseWriter:
             held.mkdir(exist_ok=True)
             self._place(description, held)
 
+    def drop_held(self) -> None:
+        """Remove a release that is held: a good crawl superseded it."""
+        with self._disk():
+            remove_held(self.folder)
+
     def _place(self, description: Description, folder: Path) -> None:
         for name, content in (
             (protocol.DESCRIPTION, msgspec.json.format(msgspec.json.encode(description), indent=2) + b"\n"),

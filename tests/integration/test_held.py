@@ -77,7 +77,10 @@ def test_the_next_good_crawl_supersedes_a_held_release_and_the_next_held_one_tak
     assert json.loads((fleet.folder("little") / "held" / "release.json").read_bytes())["records"] == 20
     assert crawl(fleet, 110).returncode == 0
     assert fleet.files("little") == PUBLISHED
-    assert outcomes(fleet) == ["published", "held", "held", "published"]
+    assert crawl(fleet, 30).returncode == 4
+    assert crawl(fleet, 110).returncode == 0  # the site is as it was: what it seemed in between is of no use
+    assert fleet.files("little") == PUBLISHED
+    assert outcomes(fleet) == ["published", "held", "held", "published", "held", "unchanged"]
 
 
 def test_the_same_data_again_are_unchanged_and_publish_nothing(fleet: Fleet) -> None:
