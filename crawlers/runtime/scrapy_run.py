@@ -15,6 +15,7 @@ from crawlers.runtime.run import Run
 from crawlers.runtime.scrapy_parts import RunCrawler
 
 _PARTS = "crawlers.runtime.scrapy_parts"
+_REQUESTS = "crawlers.runtime.scrapy_requests"
 _PAGE_STORE = "crawlers.runtime.pages.fetching.PageStoreMiddleware"
 
 
@@ -108,7 +109,7 @@ def _defaults(run: Run) -> dict[str, Any]:
     """Settings that a spider's ``custom_settings`` may change."""
     return {
         "LOG_INSTALL_ROOT_HANDLER": False,
-        "TWISTED_DNS_RESOLVER": f"{_PARTS}.GuardedResolver",  # the process's: no spider changes it
+        "TWISTED_DNS_RESOLVER": f"{_REQUESTS}.GuardedResolver",  # the process's: no spider changes it
         "DOWNLOAD_DELAY_JITTER": 0,
         "DOWNLOAD_TIMEOUT": run.patience.timeout_seconds,
         "DOWNLOAD_MAXSIZE": http.MAX_PAGE_BYTES,
@@ -129,7 +130,7 @@ def _defaults(run: Run) -> dict[str, Any]:
 def _fixed(run: Run) -> dict[str, Any]:
     """Settings that no spider changes: what the manifest says of the site, and the parts that publish and count."""
     manifest = run.source.manifest
-    handler = f"{_PARTS}.BaseUrlDownloadHandler"
+    handler = f"{_REQUESTS}.BaseUrlDownloadHandler"
     if manifest.kind == "browser":
         handler = "crawlers.runtime.browser.handler.BrowserDownloadHandler"
     return {
@@ -146,13 +147,13 @@ def _fixed(run: Run) -> dict[str, Any]:
         "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https"), handler)
         | dict.fromkeys(("data", "file", "ftp", "s3"), None),
         "DOWNLOADER_MIDDLEWARES": {
-            f"{_PARTS}.AddressMiddleware": 40,
+            f"{_REQUESTS}.AddressMiddleware": 40,
             "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
-            f"{_PARTS}.PoliteRetryMiddleware": 550,
+            f"{_REQUESTS}.PoliteRetryMiddleware": 550,
             "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,
-            f"{_PARTS}.CountingOffsiteMiddleware": 50,
+            f"{_REQUESTS}.CountingOffsiteMiddleware": 50,
             "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
-            f"{_PARTS}.StrictRobotsMiddleware": 100,
+            f"{_REQUESTS}.StrictRobotsMiddleware": 100,
             **({_PAGE_STORE: 900} if run.pages else {}),
         },
         # Nearest to the engine: it sees each answer first, and each request as it leaves.

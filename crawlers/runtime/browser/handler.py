@@ -20,7 +20,8 @@ from crawlers.runtime.browser.pool import BrowserPool
 from crawlers.runtime.browser.rendering import Rendering, rendering_of
 from crawlers.runtime.release import state_folder
 from crawlers.runtime.run import Run
-from crawlers.runtime.scrapy_parts import BaseUrlDownloadHandler, RunCrawler
+from crawlers.runtime.scrapy_parts import RunCrawler
+from crawlers.runtime.scrapy_requests import BaseUrlDownloadHandler
 
 
 def browser_pool(run: Run, hosts: Hosts) -> BrowserPool:
