@@ -29,6 +29,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 
 from crawlers.runtime import http
 from crawlers.runtime.browser.errors import BrowserCrashedError, BrowserMissingError, NavigationError, StepError
+from crawlers.runtime.browser.proxy import BROWSER_S_OWN
 from crawlers.runtime.browser.rendering import Rendering
 from crawlers.runtime.browser.sandbox import sandbox_options
 from crawlers.runtime.browser.steps import StepTaker
@@ -45,6 +46,8 @@ _CRASHED = re.compile(
 )
 # How much longer than a page the driver may take to answer, before it counts as hanging.
 _DRIVER_SECONDS = 15
+_STARTS = 3  # the driver picks a port for IPv4, and ends if another process takes it for IPv6 before it does
+_ASKS_BY_ITSELF = ("gaia-url", "google-base-url", "gcm-checkin-url", "gcm-registration-url", "search-provider-logo-url")
 _OPTIONS = (
     "--headless=new",
     # Chromium ends with its driver then, however that ended.
@@ -62,7 +65,8 @@ _OPTIONS = (
     "--no-first-run",
     "--no-pings",
     "--disable-features=MediaRouter,OptimizationHints,Translate,AutofillServerCommunication,InterestFeedContentSuggestions,"
-    "CertificateTransparencyComponentUpdater",
+    "CertificateTransparencyComponentUpdater,PreconnectToSearch,NetworkTimeServiceQuerying",
+    *(f"--{switch}=http://{BROWSER_S_OWN}/" for switch in _ASKS_BY_ITSELF),
     "--mute-audio",
     "--disable-breakpad",
     "--disable-crash-reporter",
@@ -71,6 +75,9 @@ _OPTIONS = (
 _PREFERENCES = {
     "download_restrictions": 3,  # none at all
     "credentials_enable_service": False,
+    "net.network_prediction_options": 2,  # never
+    "search.suggest_enabled": False,
+    "signin.allowed": False,
     "profile.managed_default_content_settings.images": 2,  # none: they cost the site, and nobody looks at them
     "profile.default_content_setting_values": {"notifications": 2, "geolocation": 2, "media_stream": 2},
 }
@@ -247,14 +254,24 @@ def _start_driver(folder: Path) -> tuple[subprocess.Popen[str], int]:
     # It ends with us, also where we are killed. Its files, and those of Chromium, lie in one folder.
     command = [*_DIE_WITH_PARENT, driver, "--port=0"]
     environment = {**os.environ, "TMPDIR": str(folder), "HOME": str(folder)}
-    process = subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert process.stdout
-    for line in process.stdout:
-        if found := re.search(r"started successfully on port (\d+)", line):
-            return process, int(found[1])
-    raise OSError(f"{driver} ended with code {process.wait()}")
+    for _ in range(_STARTS):
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdout
+        said = ""
+        for line in process.stdout:
+            if found := re.search(r"started successfully on port (\d+)", line):
+                return process, int(found[1])
+            said = line.strip() or said
+        process.stdout.close()
+        code = process.wait()
+    raise OSError(f"{driver} ended with code {code}, {_STARTS} times; its last words: {said or 'none'}")
 
 
 def _options(folder: Path, proxy_port: int, user_agent: str, trust_any: bool) -> Options:

@@ -24,9 +24,11 @@ _HEAD_BYTES = 1 << 16
 _CONNECT_SECONDS = 30
 # A connection carries the answers to many requests, scripts among them.
 _CONNECTION_BYTES = 4 * http.MAX_PAGE_BYTES
-# Chromium's own wishes, and Debian's start page, which it has whatever it is told.
-_CHROMIUM_S_OWN = frozenset(
-    {"accounts.google.com", "clients2.google.com", "update.googleapis.com", "start.duckduckgo.com"}
+# Where Chromium is told to send what it asks for by itself, so that it isn't mistaken for a wish of a page.
+BROWSER_S_OWN = "browser.invalid"
+# The same, and Debian's start page, for versions that don't listen to that.
+_UNCOUNTED = frozenset(
+    {BROWSER_S_OWN, "accounts.google.com", "clients2.google.com", "update.googleapis.com", "start.duckduckgo.com"}
 )
 _REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -82,7 +84,7 @@ class GuardProxy:
             upstream = await self._connect(host, port)
         except (ForbiddenUrlError, OffsiteError) as error:
             kind = "offsite" if isinstance(error, OffsiteError) else failure_class(error)
-            if host not in _CHROMIUM_S_OWN:
+            if host not in _UNCOUNTED:
                 self.refused[kind, host] += 1
             writer.write(_REFUSED)
             await writer.drain()
