@@ -16,7 +16,7 @@ from pymongo.errors import PyMongoError
 from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.manifest import Retention
 from hub.api.guard import Guard, GuardedApplication
-from hub.api.handlers import ActionHandler, IndexHandler, StatusHandler, StyleHandler
+from hub.api.handlers import ActionHandler, StatusHandler
 from hub.api.releases import DiffHandler, ReleasesHandler
 from hub.books import open_books
 from hub.dataload.intake import Intake
@@ -25,6 +25,8 @@ from hub.jobs import FleetJobManager, listening_sockets
 from hub.keeper import Keeper
 from hub.settings import HubSettings
 from hub.status import complete_status, status_of_fault, status_of_files
+from hub.web.events import Events
+from hub.web.routes import page_routes
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,7 @@ class FleetHubServer(HubServer):
         self._read_manifests()  # now: worker processes, which inherit where to look for packages, start soon
         self.intake: Intake
         self.keeper: Keeper
+        self.events = Events(self)
         self._intake_task: asyncio.Task[None] | None = None
 
     def configure_job_manager(self) -> None:
@@ -137,8 +140,7 @@ class FleetHubServer(HubServer):
         # The SDK adds routes of its own to those of the endpoints, which read any file of this machine: only these pass.
         sdk = [route for route in self.routes if _is_wanted(_handler(route))]
         routes = [
-            (r"/", IndexHandler, own),
-            (r"/style\.css", StyleHandler, own),
+            *page_routes(own),
             (r"/fleet/status", StatusHandler, own),
             (r"/fleet/sources/([^/]+)/(dump|upload|rollback|pin|unpin|clean)", ActionHandler, own),
             (r"/fleet/sources/([^/]+)/releases", ReleasesHandler, own),

@@ -12,38 +12,20 @@ with status 409 and the reason). ``?force=1`` uploads also what is live already.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from pymongo.errors import PyMongoError
-from tornado.template import Loader
 from tornado.web import RequestHandler
 
 from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.manifest import nearest
-from hub.status import changes_in_short, reasons
 
 if TYPE_CHECKING:
     from hub.server import FleetHubServer
 
 
-_WEB = Path(__file__).parents[1] / "web"
-_PAGES = Loader(str(_WEB))
-_STYLE = (_WEB / "style.css").read_bytes()
 ACTIONS = ("dump", "upload", "rollback", "pin", "unpin", "clean")
-_BAD = {
-    "dump failed",
-    "upload failed",
-    "faulty",
-    "held",
-    "failed",
-    "empty",
-    "partial",
-    "killed",
-    "interrupted",
-    "unknown",
-}
 
 
 class FleetHandler(RequestHandler):
@@ -78,19 +60,6 @@ class IndexHandler(FleetHandler):
     """``GET /``"""
 
     async def get(self) -> None:
-        if "text/html" in self.request.headers.get("Accept", ""):
-            if (status := await self.read_status()) is None:
-                return
-            # What is shown comes from strangers' sites: nothing of it may run, whatever gets past the template's escaping.
-            self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'")
-            shown = {
-                "sources": orjson.loads(status),
-                "tone": _tone,
-                "reasons": reasons,
-                "changes_in_short": changes_in_short,
-            }
-            self.finish(_PAGES.load("index.html").generate(**shown))
-            return
         self.finish(
             {
                 "name": "Crawler Fleet hub",
@@ -106,14 +75,6 @@ class IndexHandler(FleetHandler):
                 "routes": self.server.route_patterns,
             }
         )
-
-
-class StyleHandler(FleetHandler):
-    """``GET /style.css``"""
-
-    def get(self) -> None:
-        self.set_header("Content-Type", "text/css; charset=utf-8")
-        self.finish(_STYLE)
 
 
 class StatusHandler(FleetHandler):
@@ -183,7 +144,3 @@ class ActionHandler(SourceHandler):
 
     def _text(self, argument: str) -> str:
         return str(self.get_query_argument(argument, ""))
-
-
-def _tone(word: str | None) -> str:
-    return "bad" if word in _BAD else "good" if word in ("live", "published", "unchanged", "approved") else ""
