@@ -26,6 +26,7 @@ from hub.keeper import Keeper
 from hub.settings import HubSettings
 from hub.status import complete_status, status_of_fault, status_of_files
 from hub.web.events import Events
+from hub.web.overview import Overviews
 from hub.web.routes import page_routes
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class FleetHubServer(HubServer):
         self.intake: Intake
         self.keeper: Keeper
         self.events = Events(self)
+        self.overviews = Overviews(self)
         self._intake_task: asyncio.Task[None] | None = None
 
     def configure_job_manager(self) -> None:

@@ -107,12 +107,19 @@ class Events:
 class EventsHandler(FleetHandler):
     """``GET /events``"""
 
+    _listener: Listener | None = None
+
+    def on_connection_close(self) -> None:
+        if self._listener:
+            self._listener.tell(())  # that it ends now, not after the next silence
+
     async def get(self) -> None:
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Accel-Buffering", "no")  # a proxy that gathers answers would hold events back
         ends = asyncio.get_running_loop().time() + _LONGEST_SECONDS
         with suppress(StreamClosedError), self.server.events.listen() as listener:
+            self._listener = listener
             self.write("retry: 3000\n\nevent: hello\ndata:\n\n")
             await self.flush()
             while asyncio.get_running_loop().time() < ends:

@@ -85,6 +85,21 @@ def when(moment: str | datetime | None) -> str:
     return f'<time datetime="{at:%Y-%m-%dT%H:%M:%SZ}">{at:%Y-%m-%d %H:%M} UTC</time>'
 
 
+def day(moment: str | datetime | None) -> str:
+    """HTML: ``2026-11-22``, with the time as its title."""
+    at = parse_moment(moment)
+    if at is None:
+        return NOTHING
+    at = at.astimezone(UTC)
+    return f'<time datetime="{at:%Y-%m-%dT%H:%M:%SZ}" title="{at:%Y-%m-%d %H:%M:%S} UTC">{at:%Y-%m-%d}</time>'
+
+
+def lasts(since: str | datetime | None, now: datetime) -> str:
+    """``for 3 h``; empty where nobody knows since when."""
+    at = parse_moment(since)
+    return f"for {short_span((now - at).total_seconds())}" if at else ""
+
+
 def ago(moment: str | datetime | None, now: datetime) -> str:
     """HTML: ``3 h ago`` or ``in 2 d``, the moment itself as its title."""
     at = parse_moment(moment)
@@ -131,5 +146,5 @@ def link(url: str | None, words: str = "") -> str:
 
 
 SCOPE: dict[str, Any] = {
-    it.__name__: it for it in (number, size, share, span, short_span, when, ago, crawled, plain, link)
+    it.__name__: it for it in (number, size, share, span, short_span, when, day, lasts, ago, crawled, plain, link)
 }

@@ -30,3 +30,16 @@ def sparkline(counts: Sequence[int], words: str) -> str:
         f'<svg class="spark" viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" role="img" aria-label="{words}">'
         f'{area}{curve}<circle cx="{last:.1f}" cy="{end:.1f}" r="2.5"/></svg>'
     )
+
+
+def bar(part: float, words: str, tone: str = "", mark: float | None = None) -> str:
+    """HTML: ``part`` (0 to 1; more is shown as whole) of a bar, with a ``mark`` at another part of it.
+
+    ``words`` say the same to who can't see it.
+    """
+    width = 100 * min(max(part, 0.0), 1.0)
+    line = f'<rect class="mark" x="{100 * mark - 1:.1f}" width="2" height="8"/>' if mark is not None else ""
+    return (
+        f'<svg class="bar {tone}" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label="{words}">'
+        f'<rect class="whole" width="100" height="8"/><rect class="part" width="{width:.1f}" height="8"/>{line}</svg>'
+    )
