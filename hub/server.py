@@ -17,8 +17,6 @@ from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.manifest import Retention
 from hub.access.guard import Guard, GuardedApplication
 from hub.access.logins import Logins
-from hub.api.base import RefusalHandler
-from hub.api.handlers import StyleHandler
 from hub.api.routes import tornado_routes
 from hub.books import open_books
 from hub.dataload.intake import Intake
@@ -27,6 +25,10 @@ from hub.jobs import FleetJobManager, listening_sockets
 from hub.keeper import Keeper
 from hub.settings import HubSettings
 from hub.status import complete_status, status_of_fault, status_of_files
+from hub.web.events import Events
+from hub.web.overview import Overviews
+from hub.web.pages.refusal import RefusalHandler
+from hub.web.routes import page_routes
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +73,8 @@ class FleetHubServer(HubServer):
         self._read_manifests()  # now: worker processes, which inherit where to look for packages, start soon
         self.intake: Intake
         self.keeper: Keeper
+        self.events = Events(self)
+        self.overviews = Overviews(self)
         self._intake_task: asyncio.Task[None] | None = None
 
     def configure_job_manager(self) -> None:
@@ -144,7 +148,7 @@ class FleetHubServer(HubServer):
             _set_needs(_handler(route))
         routes = [
             *tornado_routes(self),
-            (r"/style\.css", StyleHandler, own),
+            *page_routes(own),
             *sdk,
         ]
         self.route_patterns = [_pattern(route) for route in routes]
