@@ -15,7 +15,9 @@ from pymongo.errors import PyMongoError
 
 from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.manifest import Retention
+from hub.access.exposure import tls_context
 from hub.access.guard import Guard, GuardedApplication
+from hub.access.invitations import VALID_SECONDS
 from hub.access.logins import Logins
 from hub.api.routes import tornado_routes
 from hub.books import open_books
@@ -37,6 +39,8 @@ FEATURES = ["config", "job", "dump", "upload", "source", "ws"]
 # names, or import them; our own endpoints do what is needed.
 ENDPOINTS = {"status", "sources", "source", "job_manager", "dump_manager", "upload_manager"}
 _MAX_BODY_BYTES = 64 * 1024
+# How long a connection may wait for the next request, its headers included, and how long a body may take.
+_IDLE_SECONDS, _BODY_SECONDS = 120.0, 60.0
 # Dumps run in threads: more of them than workers, so that a long one doesn't hold up the others.
 _THREADS = 8
 
@@ -147,8 +151,8 @@ class FleetHubServer(HubServer):
         for route in sdk:
             _set_needs(_handler(route))
         routes = [
-            *tornado_routes(self),
             *page_routes(own),
+            *tornado_routes(self),
             *sdk,
         ]
         self.route_patterns = [_pattern(route) for route in routes]
@@ -156,6 +160,9 @@ class FleetHubServer(HubServer):
             GuardedApplication(routes, Guard(self.settings, self.logins), RefusalHandler, **own),
             max_body_size=_MAX_BODY_BYTES,
             max_header_size=_MAX_BODY_BYTES,
+            ssl_options=tls_context(self.settings),
+            idle_connection_timeout=_IDLE_SECONDS,
+            body_timeout=_BODY_SECONDS,
         )
         try:
             server.listen(self.settings.port, address=self.settings.host)
@@ -173,6 +180,14 @@ class FleetHubServer(HubServer):
         self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention)
         self._intake_task = jobs.loop.create_task(self.intake.run())
         logger.info("the hub listens on %s", self.settings.url)
+        if self.logins.is_open:
+            link = self.logins.invite("admin")
+            logger.warning(
+                "Nobody can log in yet: everybody on this machine may look, and nobody change anything by a browser. Make the first "
+                "user, an admin, here, within %d minutes: %s",
+                VALID_SECONDS // 60,
+                link,
+            )
 
     def stop(self) -> None:
         """End everything that the hub started. Called once its loop has stopped."""

@@ -7,6 +7,7 @@ from tornado.web import StaticFileHandler
 
 from hub.web.events import EventsHandler
 from hub.web.pages.fleet import FleetPage
+from hub.web.pages.login import AccountPage, LoginPage, WelcomePage
 
 _STATIC = str(Path(__file__).parent / "static")
 
@@ -22,5 +23,8 @@ def page_routes(own: dict[str, Any]) -> list[tuple[Any, ...]]:
     return [
         (r"/", FleetPage, own),
         (r"/events", EventsHandler, own),
+        (r"/login", LoginPage, own),
+        (r"/welcome", WelcomePage, own),
+        (r"/account", AccountPage, own),
         (r"/static/([a-z_-]+\.(?:css|js|svg))", StaticHandler, {"path": _STATIC}),
     ]
