@@ -15,9 +15,10 @@ from pymongo.errors import PyMongoError
 
 from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.manifest import Retention
-from hub.api.guard import Guard, GuardedApplication
-from hub.api.handlers import ActionHandler, StatusHandler
-from hub.api.releases import DiffHandler, ReleasesHandler
+from hub.access.guard import Guard, GuardedApplication
+from hub.access.logins import Logins
+from hub.api.base import RefusalHandler
+from hub.api.routes import tornado_routes
 from hub.books import open_books
 from hub.dataload.intake import Intake
 from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes, manifest_states
@@ -65,6 +66,7 @@ class FleetHubServer(HubServer):
         super().__init__(source_list=[], features=FEATURES, name="Crawler Fleet")
         self.logger = logging.getLogger(config.LOGGER_NAME)
         self.settings = settings
+        self.logins = Logins(settings)
         # Both in one: a status that is made while manifests are read sees the lists of one reading.
         self._found: tuple[list[SourceClasses], list[SourceFault]] = ([], [])
         self._manifests: tuple[tuple[str, int, int, int], ...] | None = None
@@ -139,19 +141,19 @@ class FleetHubServer(HubServer):
 
     def start_web_api_server(self) -> None:
         own = {"server": self}
+        self.logins.start()
         # The SDK adds routes of its own to those of the endpoints, which read any file of this machine: only these pass.
         sdk = [route for route in self.routes if _is_wanted(_handler(route))]
+        for route in sdk:
+            _set_needs(_handler(route))
         routes = [
             *page_routes(own),
-            (r"/fleet/status", StatusHandler, own),
-            (r"/fleet/sources/([^/]+)/(dump|upload|rollback|pin|unpin|clean)", ActionHandler, own),
-            (r"/fleet/sources/([^/]+)/releases", ReleasesHandler, own),
-            (r"/fleet/sources/([^/]+)/diff", DiffHandler, own),
+            *tornado_routes(self),
             *sdk,
         ]
         self.route_patterns = [_pattern(route) for route in routes]
         server = tornado.httpserver.HTTPServer(
-            GuardedApplication(routes, Guard(self.settings)),
+            GuardedApplication(routes, Guard(self.settings, self.logins), RefusalHandler, **own),
             max_body_size=_MAX_BODY_BYTES,
             max_header_size=_MAX_BODY_BYTES,
         )
@@ -176,6 +178,7 @@ class FleetHubServer(HubServer):
         """End everything that the hub started. Called once its loop has stopped."""
         jobs: FleetJobManager = self.managers["job_manager"]
         jobs.stop_workers()
+        self.logins.stop()
         if self._intake_task:
             self._intake_task.cancel()
             jobs.loop.run_until_complete(asyncio.gather(self._intake_task, return_exceptions=True))
@@ -232,6 +235,15 @@ def _is_wanted(handler: type) -> bool:
     if module.endswith((".jsonp", ".htmlfile")):
         return False
     return issubclass(handler, GenericHandler) or module.startswith("sockjs.tornado.")
+
+
+def _set_needs(handler: Any) -> None:
+    """Which role a handler of the SDK needs (see ``hub.access.guard``)."""
+    handler.needs = "visitor"
+    if handler.__module__.startswith("sockjs.tornado."):
+        # Its POST requests only carry what is said on the websocket, where nothing can be changed.
+        handler.needs_to_change = "visitor"
+        handler.needs_csrf, handler.in_read_only, handler.audited = False, True, False
 
 
 def _handler(route: Any) -> type:

@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 
 from crawlers.runtime.errors import UsageError
 from crawlers.runtime.settings import RuntimeSettings
+from hub.access.settings import AccessSettings
 
 _URI = re.compile(r"(?P<scheme>mongodb(?:\+srv)?://)(?:(?P<user>[^:@/?]+)(?P<password>:[^@/?]*)?@)?(?P<rest>[^@/?]+.*)")
 
@@ -41,6 +42,7 @@ class HubSettings:
     workers: int
     poll_seconds: float
     hub_sources_dir: Path | None
+    access: AccessSettings
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "HubSettings":
@@ -60,6 +62,7 @@ class HubSettings:
             workers=_number(environment, "FLEET_HUB_WORKERS", 2, 1, 64),
             poll_seconds=_number(environment, "FLEET_HUB_POLL_SECONDS", 2, 1, 3600),
             hub_sources_dir=Path(hub_sources).absolute() if hub_sources else None,
+            access=AccessSettings.from_environment(environment, runtime.data_dir),
         )
         if bool(settings.user) != bool(settings.password):
             raise UsageError(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tornado.iostream import StreamClosedError
 
 from crawlers.runtime.release import HELD, RELEASE, release_folder, state_folder
-from hub.api.handlers import FleetHandler
+from hub.api.base import FleetHandler
 from hub.dataload.archive import books_of
 from hub.settings import HubSettings
 
@@ -107,6 +107,7 @@ class Events:
 class EventsHandler(FleetHandler):
     """``GET /events``"""
 
+    needs = "visitor"
     _listener: Listener | None = None
 
     def on_connection_close(self) -> None:

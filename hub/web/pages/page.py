@@ -1,4 +1,4 @@
-"""What every page has: the frame, the words for numbers and times, and headers by which nothing that a site wrote can run."""
+"""What every page has: the frame, and the words for numbers and times."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from tornado.template import Loader
 
-from hub.api.handlers import FleetHandler
+from hub.api.base import FleetHandler
 from hub.web import formats
 
 _TEMPLATES = Loader(str(Path(__file__).parents[1] / "templates"))
@@ -17,31 +17,19 @@ NAVIGATION = (
     ("/last-collected", "Last collected"),
     ("/add", "Add a source"),
 )
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
-)
 
 
 class PageHandler(FleetHandler):
     """A page for people. ``here``: the page of the navigation that it belongs to."""
 
+    needs = "visitor"
     here = "/"
-
-    def set_default_headers(self) -> None:
-        self.set_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-        self.set_header("Referrer-Policy", "same-origin")
-        self.set_header("Cache-Control", "no-store")
-
-    def url(self, path: str) -> str:
-        """The address of ``path`` as browsers know it."""
-        return path
 
     def render_page(self, template: str, **values: Any) -> None:
         """Answer with ``template`` (in ``hub/web/templates``), which finds in its scope ``values`` and what ``formats`` offers."""
         scope = {
             **formats.SCOPE,
-            "url": self.url,
+            **self.scope(),
             "navigation": NAVIGATION,
             "is_here": lambda path: path == self.here,
             "now": datetime.now(UTC),
@@ -49,5 +37,7 @@ class PageHandler(FleetHandler):
         }
         self.finish(_TEMPLATES.load(template).generate(**scope))
 
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        self.render_page("error.html", status=status_code, reason=self._reason)
+    def tell(self, status: int, reason: str) -> None:
+        """Answer with an error, as a page."""
+        self.set_status(status)
+        self.render_page("error.html", status=status, reason=reason)
