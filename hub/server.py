@@ -17,7 +17,6 @@ from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.manifest import Retention
 from hub.access.guard import Guard, GuardedApplication
 from hub.access.logins import Logins
-from hub.api.base import RefusalHandler
 from hub.api.routes import tornado_routes
 from hub.books import open_books
 from hub.dataload.intake import Intake
@@ -28,6 +27,7 @@ from hub.settings import HubSettings
 from hub.status import complete_status, status_of_fault, status_of_files
 from hub.web.events import Events
 from hub.web.overview import Overviews
+from hub.web.pages.refusal import RefusalHandler
 from hub.web.routes import page_routes
 
 logger = logging.getLogger(__name__)
@@ -147,8 +147,8 @@ class FleetHubServer(HubServer):
         for route in sdk:
             _set_needs(_handler(route))
         routes = [
-            *page_routes(own),
             *tornado_routes(self),
+            *page_routes(own),
             *sdk,
         ]
         self.route_patterns = [_pattern(route) for route in routes]

@@ -66,7 +66,7 @@ class Guard:
             raise Refusal(403, "the hub is read-only (FLEET_HUB_READ_ONLY)")
         needed = needs_of(handler, changes)
         try:
-            user = self._logins.identify(request)
+            user = self._logins.identify(request, is_live=getattr(handler, "is_live", False))
         except Refusal as refusal:
             if needed is None and refusal.status == 401:
                 return None

@@ -101,8 +101,8 @@ class Logins:
             self._open = False
         return self._open
 
-    def identify(self, request: HTTPServerRequest) -> User:
-        """Who asks.
+    def identify(self, request: HTTPServerRequest, is_live: bool = False) -> User:
+        """Who asks. ``is_live``: a page does by itself, so no session goes on by it.
 
         :raises Refusal: nobody who is known.
         """
@@ -115,7 +115,7 @@ class Logins:
         if authorization:
             raise Refusal(401, "the Authorization header is neither Basic nor Bearer")
         if cookie := request.cookies.get(self.cookie):
-            if user := self.find_session(cookie.value, use=LIVE_HEADER not in request.headers):
+            if user := self.find_session(cookie.value, use=not is_live and LIVE_HEADER not in request.headers):
                 return user
             if not self.is_open:
                 raise Refusal(401, "the session has ended: log in again")

@@ -47,6 +47,7 @@ class FleetHandler(RequestHandler):
     reads_csrf_field = True
     in_read_only = False
     audited = True
+    is_live = False
     current_user: User | None
 
     def initialize(self, server: "FleetHubServer") -> None:
@@ -166,7 +167,17 @@ class FleetHandler(RequestHandler):
         """Answer with an error."""
         self.told = reason
         self.set_status(status)
-        self.finish({"error": reason})
+        if self.is_form:
+            from hub.web.pages.page import error_page  # pages are made of handlers
+
+            self.finish(error_page(self, status, reason))
+        else:
+            self.finish({"error": reason})
+
+    @property
+    def is_form(self) -> bool:
+        """Whether a form of a page was sent: it says where to go next, and whoever sent it wants to read a page."""
+        return self.request.method not in SAFE_METHODS and bool(self.next_path())
 
     def tell_database_is_away(self, error: PyMongoError) -> None:
         """Answer so."""
@@ -227,17 +238,3 @@ class SourceHandler(FleetHandler):
 def _expected(kind: type[msgspec.Struct]) -> str:
     names = [field.encode_name for field in msgspec.structs.fields(kind)]
     return f"Expected: {', '.join(names)}" if names else "No parameters are expected"
-
-
-class RefusalHandler(FleetHandler):
-    """Answers what the guard refuses."""
-
-    SUPPORTED_METHODS = ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS")
-
-    def initialize(self, server: "FleetHubServer", refusal: Refusal | None = None) -> None:
-        super().initialize(server)
-        self._refusal = refusal
-
-    def prepare(self) -> None:
-        assert self._refusal
-        self.tell_refusal(self._refusal)

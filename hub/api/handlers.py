@@ -1,4 +1,4 @@
-"""The hub at a glance: ``GET /`` tells what this is, ``GET /fleet/status`` how each source stands, as ``fleet status --json`` does."""
+"""The hub at a glance: ``GET /`` tells programs where to look, ``GET /fleet/status`` how each source stands, as ``fleet status --json``."""
 
 from typing import Any
 
@@ -11,7 +11,6 @@ class IndexHandler(FleetHandler):
 
     needs = "visitor"
 
-    @described("What this is, and where to look.")
     async def get(self) -> None:
         self.answer_json(
             {

@@ -7,7 +7,7 @@ from typing import Any
 from tornado.web import RequestHandler
 
 from hub.api import actions, releases, sessions
-from hub.api.handlers import IndexHandler, StatusHandler
+from hub.api.handlers import StatusHandler
 
 _ARGUMENT = re.compile(r"\{(\w+)\}")
 
@@ -32,7 +32,6 @@ class Route:
 
 
 ROUTES = [
-    Route("/", IndexHandler),
     Route("/healthz", sessions.HealthHandler),
     Route("/login", sessions.LoginHandler),
     Route("/logout", sessions.LogoutHandler),

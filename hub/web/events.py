@@ -108,6 +108,8 @@ class EventsHandler(FleetHandler):
     """``GET /events``"""
 
     needs = "visitor"
+    is_live = True
+
     _listener: Listener | None = None
 
     def on_connection_close(self) -> None:
@@ -116,7 +118,6 @@ class EventsHandler(FleetHandler):
 
     async def get(self) -> None:
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
-        self.set_header("Cache-Control", "no-store")
         self.set_header("X-Accel-Buffering", "no")  # a proxy that gathers answers would hold events back
         ends = asyncio.get_running_loop().time() + _LONGEST_SECONDS
         with suppress(StreamClosedError), self.server.events.listen() as listener:

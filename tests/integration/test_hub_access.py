@@ -14,7 +14,7 @@ MakeHub = Callable[..., RunningHub]
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 LOGIN = ("operator", "pass:wörd")
 # Where one need not be logged in: nothing of a source is told there.
-PUBLIC = {"/healthz", "/login", "/style.css"}
+PUBLIC = {"/healthz", "/login", "/static/style.css"}
 
 
 @pytest.fixture(scope="module")

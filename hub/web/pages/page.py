@@ -27,17 +27,26 @@ class PageHandler(FleetHandler):
 
     def render_page(self, template: str, **values: Any) -> None:
         """Answer with ``template`` (in ``hub/web/templates``), which finds in its scope ``values`` and what ``formats`` offers."""
-        scope = {
-            **formats.SCOPE,
-            **self.scope(),
-            "navigation": NAVIGATION,
-            "is_here": lambda path: path == self.here,
-            "now": datetime.now(UTC),
-            **values,
-        }
-        self.finish(_TEMPLATES.load(template).generate(**scope))
+        self.finish(_render(self, template, self.here, **values))
 
     def tell(self, status: int, reason: str) -> None:
-        """Answer with an error, as a page."""
+        self.told = reason
         self.set_status(status)
-        self.render_page("error.html", status=status, reason=reason)
+        self.finish(error_page(self, status, reason))
+
+
+def error_page(handler: FleetHandler, status: int, reason: str) -> bytes:
+    """The page that tells of an error, which any handler may answer with."""
+    return _render(handler, "error.html", "", status=status, reason=reason)
+
+
+def _render(handler: FleetHandler, template: str, here: str, **values: Any) -> bytes:
+    scope = {
+        **formats.SCOPE,
+        **handler.scope(),
+        "navigation": NAVIGATION,
+        "is_here": lambda path: path == here,
+        "now": datetime.now(UTC),
+        **values,
+    }
+    return _TEMPLATES.load(template).generate(**scope)
