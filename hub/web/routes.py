@@ -9,6 +9,16 @@ from hub.web.events import EventsHandler
 from hub.web.pages.fleet import FleetPage
 from hub.web.pages.login import AccountPage, LoginPage, WelcomePage
 
+
+class StaticHandler(StaticFileHandler):
+    """Style, script and icon: for everybody, also for who has yet to log in."""
+
+    needs = None
+
+    def set_extra_headers(self, path: str) -> None:
+        self.set_header("Cache-Control", "no-cache")  # kept, but asked for anew: a hub of a new version has new ones
+
+
 _STATIC = str(Path(__file__).parent / "static")
 
 
