@@ -178,8 +178,8 @@ class ActionHandler(SourceHandler):
                 return keeper.unpin(name)
             case "clean":
                 return keeper.clean(name, dry_run=self._text("dry_run") == "1")
-        options = {"force": True} if action == "upload" and self._text("force") == "1" else {}
-        return self.server.intake.start(action, name, **options)
+        options: dict[str, Any] = {"force": True} if action == "upload" and self._text("force") == "1" else {}
+        return self.server.intake.start(action, name, by, **options)
 
     def _text(self, argument: str) -> str:
         return str(self.get_query_argument(argument, ""))
