@@ -25,12 +25,14 @@ from hub.dataload.intake import Intake
 from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes, manifest_states
 from hub.jobs import FleetJobManager, listening_sockets
 from hub.keeper import Keeper
+from hub.progress import clear_progress, progress_folder
 from hub.settings import HubSettings
 from hub.status import complete_status, status_of_fault, status_of_files
 from hub.web.events import Events
 from hub.web.overview import Overviews
 from hub.web.pages.refusal import RefusalHandler
 from hub.web.routes import page_routes
+from hub.worklist import Worklist
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +81,7 @@ class FleetHubServer(HubServer):
         self.keeper: Keeper
         self.events = Events(self)
         self.overviews = Overviews(self)
+        self.worklist: Worklist
         self._intake_task: asyncio.Task[None] | None = None
 
     def configure_job_manager(self) -> None:
@@ -176,8 +179,11 @@ class FleetHubServer(HubServer):
     def before_start(self) -> None:
         jobs = self.managers["job_manager"]
         actions = {"dump": self._dump, "upload": self._upload, "compare": lambda name: self.keeper.compare(name)}
-        self.intake = Intake(self.settings, self.find_sources, open_books(), actions)
-        self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention)
+        folder = progress_folder(self.settings)
+        clear_progress(folder)
+        self.worklist = Worklist(folder, open_books())
+        self.intake = Intake(self.settings, self.find_sources, open_books(), actions, self.worklist)
+        self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention, self.worklist)
         self._intake_task = jobs.loop.create_task(self.intake.run())
         logger.info("the hub listens on %s", self.settings.url)
         if self.logins.is_open:
