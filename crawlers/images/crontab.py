@@ -10,7 +10,8 @@ import sys
 from collections.abc import Mapping
 
 from crawlers.runtime.errors import FleetError, UsageError
-from crawlers.runtime.manifest import check_schedule, find_source
+from crawlers.runtime.manifest import find_source
+from crawlers.runtime.schedule import check_cron
 from crawlers.runtime.settings import RuntimeSettings
 
 # The line is root's, since no other user can open what the init writes to, /proc/1/fd/*. `exec` leaves no shell of root's
@@ -33,10 +34,10 @@ def crontab(environment: Mapping[str, str]) -> str:
     source = find_source(RuntimeSettings.from_environment(environment).sources_dir, environment.get("FLEET_SOURCE", ""))
     schedule = environment.get("FLEET_SCHEDULE", "").strip()
     try:
-        check_schedule(schedule or source.manifest.schedule)
+        check_cron(schedule or source.manifest.timing.cron)
     except ValueError as error:
         raise UsageError(f"FLEET_SCHEDULE of {source.name}: {error}") from error
-    text = TEMPLATE.format(schedule=schedule or source.manifest.schedule, name=source.name)
+    text = TEMPLATE.format(schedule=schedule or source.manifest.timing.cron, name=source.name)
     checking = source.manifest.check
     return text + (CHECK.format(schedule=checking.schedule, name=source.name) if checking and checking.schedule else "")
 
