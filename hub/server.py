@@ -11,18 +11,23 @@ from biothings.hub import HubServer, config
 from biothings.hub.api.handlers.base import GenericHandler
 from biothings.hub.dataload.source import SourceManager
 from biothings.utils.loggers import WSLogHandler
+from prometheus_client import CollectorRegistry
 from pymongo.errors import PyMongoError
 
 from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.manifest import Retention
 from hub.api.guard import Guard, GuardedApplication
 from hub.api.handlers import ActionHandler, IndexHandler, StatusHandler, StyleHandler
+from hub.api.metrics import MetricsHandler
 from hub.api.releases import DiffHandler, ReleasesHandler
 from hub.books import open_books
 from hub.dataload.intake import Intake
 from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes, manifest_states
 from hub.jobs import FleetJobManager, listening_sockets
 from hub.keeper import Keeper
+from hub.metrics.exposition import Exposition
+from hub.metrics.jobs import JobMetrics
+from hub.metrics.registry import make_exposition
 from hub.settings import HubSettings
 from hub.status import complete_status, status_of_fault, status_of_files
 
@@ -68,6 +73,7 @@ class FleetHubServer(HubServer):
         self._read_manifests()  # now: worker processes, which inherit where to look for packages, start soon
         self.intake: Intake
         self.keeper: Keeper
+        self.metrics: Exposition
         self._intake_task: asyncio.Task[None] | None = None
 
     def configure_job_manager(self) -> None:
@@ -140,6 +146,7 @@ class FleetHubServer(HubServer):
             (r"/", IndexHandler, own),
             (r"/style\.css", StyleHandler, own),
             (r"/fleet/status", StatusHandler, own),
+            (r"/metrics", MetricsHandler, own),
             (r"/fleet/sources/([^/]+)/(dump|upload|rollback|pin|unpin|clean)", ActionHandler, own),
             (r"/fleet/sources/([^/]+)/releases", ReleasesHandler, own),
             (r"/fleet/sources/([^/]+)/diff", DiffHandler, own),
@@ -163,8 +170,12 @@ class FleetHubServer(HubServer):
     def before_start(self) -> None:
         jobs = self.managers["job_manager"]
         actions = {"dump": self._dump, "upload": self._upload, "compare": lambda name: self.keeper.compare(name)}
+        registry = CollectorRegistry()
+        counted = JobMetrics(registry, tuple(actions)).counted
+        actions = {job: counted(job, action) for job, action in actions.items()}
         self.intake = Intake(self.settings, self.find_sources, open_books(), actions)
         self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention)
+        self.metrics = make_exposition(self, open_books(), registry)
         self._intake_task = jobs.loop.create_task(self.intake.run())
         logger.info("the hub listens on %s", self.settings.url)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from crawlers.runtime.heartbeat import Heartbeat
 from crawlers.runtime.history import RunEntry
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.release import Counts, Description
@@ -13,13 +14,17 @@ from hub.metrics.runs import Runs
 
 @dataclass(frozen=True)
 class SourceFacts:
-    """``release``, ``held``: what describes the published release, and the one that is held; None where nothing does."""
+    """``release``, ``held``: what describes the published release, and the one that is held; None where nothing does.
+
+    ``heartbeat``: of the crawl under way; None where there is none.
+    """
 
     manifest: Manifest
     standing: Standing
     runs: Runs
     release: Description | None
     held: Description | None
+    heartbeat: Heartbeat | None
 
 
 Value = float | None
@@ -61,6 +66,10 @@ def _of_release(value: Callable[[Description], Value]) -> Callable[[SourceFacts]
 
 def _of_standing(value: Callable[[Standing], Value]) -> Callable[[SourceFacts], Value]:
     return lambda facts: value(facts.standing)
+
+
+def _of_heartbeat(value: Callable[[Heartbeat], Value]) -> Callable[[SourceFacts], Value]:
+    return lambda facts: value(facts.heartbeat) if facts.heartbeat else None
 
 
 # What ended well, or is under way, is no failure; what the gate holds waits for a person.
@@ -132,6 +141,32 @@ GAUGES = tuple(
         ("last_run_rejects", "What it rejected: records, and pages that gave none.", _counted(lambda it: it.rejects)),
         ("last_run_rejected_items", "Records that it rejected.", _counted(lambda it: it.rejected_items)),
         ("last_run_duplicates", "Records of them with the _id of another.", _counted(lambda it: it.duplicates)),
+        (
+            "current_run_start_timestamp_seconds",
+            "When the crawl under way started; absent, like what follows, where none is.",
+            _of_heartbeat(lambda it: seconds_of(it.started)),
+        ),
+        (
+            "current_run_heartbeat_timestamp_seconds",
+            "When it last said that it lives.",
+            _of_heartbeat(lambda it: seconds_of(it.at)),
+        ),
+        (
+            "current_run_progress_timestamp_seconds",
+            "When it last made progress.",
+            _of_heartbeat(lambda it: seconds_of(it.moved)),
+        ),
+        ("current_run_requests", "Requests that it sent so far.", _of_heartbeat(lambda it: it.requests)),
+        ("current_run_responses", "Responses that it received so far.", _of_heartbeat(lambda it: it.responses)),
+        ("current_run_received_bytes", "Size of them.", _of_heartbeat(lambda it: it.bytes)),
+        ("current_run_records", "Records that it accepted so far.", _of_heartbeat(lambda it: it.records)),
+        (
+            "current_run_expected_records",
+            "Records that there will be, by the site or the last release.",
+            _of_heartbeat(lambda it: it.expected),
+        ),
+        ("current_run_rejects", "What it rejected so far.", _of_heartbeat(lambda it: it.rejects)),
+        ("current_run_failed_pages", "Pages that it gave up so far.", _of_heartbeat(lambda it: it.failed)),
         ("last_run_withdrawn_records", "Records that the site withdrew.", _counted(lambda it: it.withdrawn)),
     )
 )

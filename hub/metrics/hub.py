@@ -11,10 +11,10 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from pymongo.errors import PyMongoError
 
 from crawlers.runtime.errors import ReleaseError
-from crawlers.runtime.release import parse_release
 from hub.books import Books
 from hub.dataload.live import LiveRelease
 from hub.dataload.pin import read_pin
+from hub.metrics.facts import seconds_of
 from hub.settings import HubSettings
 
 logger = logging.getLogger(__name__)
@@ -105,10 +105,8 @@ def _live(live: dict[str, LiveRelease]) -> Iterable[Metric]:
     for name, release in live.items():
         documents.add_metric([name], release.documents)
         rejects.add_metric([name], release.rejects)
-        try:
-            started.add_metric([name], parse_release(release.release, None).at.timestamp())
-        except ReleaseError:
-            continue
+        if (moment := seconds_of(release.release)) is not None:
+            started.add_metric([name], moment)
     return documents, rejects, started
 
 

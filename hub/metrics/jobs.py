@@ -19,16 +19,16 @@ class JobMetrics:
 
     def __init__(self, registry: CollectorRegistry, jobs: tuple[str, ...]) -> None:
         self._ended = Counter(
-            "fleet_hub_jobs_total", "Jobs that ended, by outcome.", ["job", "outcome"], registry=registry
+            "fleet_hub_jobs_total", "Jobs that ended, by outcome.", ["action", "outcome"], registry=registry
         )
         self._seconds = Histogram(
             "fleet_hub_job_duration_seconds",
             "How long jobs took that had something to do.",
-            ["job"],
+            ["action"],
             buckets=_BUCKETS,
             registry=registry,
         )
-        self._under_way = Gauge("fleet_hub_jobs_in_progress", "Jobs under way.", ["job"], registry=registry)
+        self._under_way = Gauge("fleet_hub_jobs_in_progress", "Jobs under way.", ["action"], registry=registry)
         self._documents = Counter(
             "fleet_hub_uploaded_documents_total", "Documents that uploads made live.", registry=registry
         )

@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from crawlers.runtime.errors import FleetError
 from crawlers.runtime.gate import required_fields
+from crawlers.runtime.heartbeat import read_heartbeat
 from crawlers.runtime.held import find_held
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.release import read_description, release_folder
@@ -71,7 +72,8 @@ class SourceCollector:
             standing = find_standing(self._shared_dir, manifest, now)
             runs = self._runs[name]
             runs.look(folder)
-            facts = SourceFacts(manifest, standing, runs, read_description(folder), find_held(folder))
+            described = (read_description(folder), find_held(folder))
+            facts = SourceFacts(manifest, standing, runs, *described, read_heartbeat(folder))
         except (FleetError, OSError) as error:
             if self._told.get(name) != str(error):  # once, not at each scrape
                 logger.warning("%s: what it left on the shared volume can't be read: %s", name, error)
