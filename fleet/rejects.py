@@ -15,8 +15,8 @@ from crawlers.runtime.reject_groups import Group, as_json, group
 from crawlers.runtime.rejects import Reject, read_rejects, read_upload_rejects
 from crawlers.runtime.release import parse_release, release_folder
 from crawlers.runtime.settings import RuntimeSettings
+from crawlers.runtime.terminal import safe
 from fleet.options import shared_option
-from fleet.terminal import safe
 
 UPLOAD_REJECTS = "upload-rejects.ndjson"
 _GROUPS_SHOWN = 20

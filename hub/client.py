@@ -23,6 +23,8 @@ class HubClient:
         if settings.password:
             # As text it would be sent in Latin-1.
             self._session.auth = HTTPBasicAuth(settings.user.encode(), settings.password.encode())
+        elif settings.on_loopback and (token := _local_token(settings)):
+            self._session.headers["Authorization"] = f"Bearer {token}"
 
     def status(self) -> list[dict[str, Any]]:
         """One object a source.
@@ -67,3 +69,11 @@ class HubClient:
         if response.status_code not in (200, 409):
             raise FleetError(f"{self._url}{path}: {response.status_code}: {answer}")
         return answer
+
+
+def _local_token(settings: HubSettings) -> str:
+    """The token that the hub on this machine made for us; empty where there is none that we may read."""
+    try:
+        return settings.access.local_token_file.read_text()
+    except OSError:
+        return ""

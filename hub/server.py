@@ -11,25 +11,25 @@ from biothings.hub import HubServer, config
 from biothings.hub.api.handlers.base import GenericHandler
 from biothings.hub.dataload.source import SourceManager
 from biothings.utils.loggers import WSLogHandler
-from prometheus_client import CollectorRegistry
 from pymongo.errors import PyMongoError
 
 from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.manifest import Retention
-from hub.api.guard import Guard, GuardedApplication
-from hub.api.handlers import ActionHandler, IndexHandler, StatusHandler, StyleHandler
-from hub.api.metrics import MetricsHandler
-from hub.api.releases import DiffHandler, ReleasesHandler
+from hub.access.guard import Guard, GuardedApplication
+from hub.access.logins import Logins
+from hub.api.routes import tornado_routes
 from hub.books import open_books
 from hub.dataload.intake import Intake
 from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes, manifest_states
 from hub.jobs import FleetJobManager, listening_sockets
 from hub.keeper import Keeper
-from hub.metrics.exposition import Exposition
-from hub.metrics.jobs import JobMetrics
-from hub.metrics.registry import make_exposition
+from hub.metrics.registry import Metrics
 from hub.settings import HubSettings
 from hub.status import complete_status, status_of_fault, status_of_files
+from hub.web.events import Events
+from hub.web.overview import Overviews
+from hub.web.pages.refusal import RefusalHandler
+from hub.web.routes import page_routes
 
 logger = logging.getLogger(__name__)
 
@@ -67,13 +67,16 @@ class FleetHubServer(HubServer):
         super().__init__(source_list=[], features=FEATURES, name="Crawler Fleet")
         self.logger = logging.getLogger(config.LOGGER_NAME)
         self.settings = settings
+        self.logins = Logins(settings)
         # Both in one: a status that is made while manifests are read sees the lists of one reading.
         self._found: tuple[list[SourceClasses], list[SourceFault]] = ([], [])
         self._manifests: tuple[tuple[str, int, int, int], ...] | None = None
         self._read_manifests()  # now: worker processes, which inherit where to look for packages, start soon
         self.intake: Intake
         self.keeper: Keeper
-        self.metrics: Exposition
+        self.metrics: Metrics
+        self.events = Events(self)
+        self.overviews = Overviews(self)
         self._intake_task: asyncio.Task[None] | None = None
 
     def configure_job_manager(self) -> None:
@@ -140,21 +143,19 @@ class FleetHubServer(HubServer):
 
     def start_web_api_server(self) -> None:
         own = {"server": self}
+        self.logins.start()
         # The SDK adds routes of its own to those of the endpoints, which read any file of this machine: only these pass.
         sdk = [route for route in self.routes if _is_wanted(_handler(route))]
+        for route in sdk:
+            _set_needs(_handler(route))
         routes = [
-            (r"/", IndexHandler, own),
-            (r"/style\.css", StyleHandler, own),
-            (r"/fleet/status", StatusHandler, own),
-            (r"/metrics", MetricsHandler, own),
-            (r"/fleet/sources/([^/]+)/(dump|upload|rollback|pin|unpin|clean)", ActionHandler, own),
-            (r"/fleet/sources/([^/]+)/releases", ReleasesHandler, own),
-            (r"/fleet/sources/([^/]+)/diff", DiffHandler, own),
+            *tornado_routes(self),
+            *page_routes(own),
             *sdk,
         ]
         self.route_patterns = [_pattern(route) for route in routes]
         server = tornado.httpserver.HTTPServer(
-            GuardedApplication(routes, Guard(self.settings)),
+            GuardedApplication(routes, Guard(self.settings, self.logins), RefusalHandler, **own),
             max_body_size=_MAX_BODY_BYTES,
             max_header_size=_MAX_BODY_BYTES,
         )
@@ -170,12 +171,10 @@ class FleetHubServer(HubServer):
     def before_start(self) -> None:
         jobs = self.managers["job_manager"]
         actions = {"dump": self._dump, "upload": self._upload, "compare": lambda name: self.keeper.compare(name)}
-        registry = CollectorRegistry()
-        counted = JobMetrics(registry, tuple(actions)).counted
-        actions = {job: counted(job, action) for job, action in actions.items()}
+        self.metrics = Metrics(self, open_books(), tuple(actions))
+        actions = {job: self.metrics.jobs.counted(job, action) for job, action in actions.items()}
         self.intake = Intake(self.settings, self.find_sources, open_books(), actions)
         self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention)
-        self.metrics = make_exposition(self, open_books(), registry)
         self._intake_task = jobs.loop.create_task(self.intake.run())
         logger.info("the hub listens on %s", self.settings.url)
 
@@ -183,6 +182,7 @@ class FleetHubServer(HubServer):
         """End everything that the hub started. Called once its loop has stopped."""
         jobs: FleetJobManager = self.managers["job_manager"]
         jobs.stop_workers()
+        self.logins.stop()
         if self._intake_task:
             self._intake_task.cancel()
             jobs.loop.run_until_complete(asyncio.gather(self._intake_task, return_exceptions=True))
@@ -239,6 +239,15 @@ def _is_wanted(handler: type) -> bool:
     if module.endswith((".jsonp", ".htmlfile")):
         return False
     return issubclass(handler, GenericHandler) or module.startswith("sockjs.tornado.")
+
+
+def _set_needs(handler: Any) -> None:
+    """Which role a handler of the SDK needs (see ``hub.access.guard``)."""
+    handler.needs = "visitor"
+    if handler.__module__.startswith("sockjs.tornado."):
+        # Its POST requests only carry what is said on the websocket, where nothing can be changed.
+        handler.needs_to_change = "visitor"
+        handler.needs_csrf, handler.in_read_only, handler.audited = False, True, False
 
 
 def _handler(route: Any) -> type:

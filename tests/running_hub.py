@@ -14,6 +14,7 @@ import orjson
 import psutil
 import requests
 from pymongo import MongoClient
+from requests.auth import HTTPBasicAuth
 
 from tests.command import MANIFEST, toml_value
 
@@ -59,7 +60,7 @@ class RunningHub:
             folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.auth: tuple[str, str] | None = None
+        self.login: tuple[str, str] | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("FLEET_")},
@@ -74,6 +75,14 @@ class RunningHub:
         }
         self.client: MongoClient[dict[str, Any]] | None = MongoClient(uri) if uri else None
         self.database = database
+
+    def auth(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Signs a request of the tests: by ``login`` where it is set, else as the ``fleet`` command on this machine does."""
+        if self.login:
+            return HTTPBasicAuth(*(part.encode() for part in self.login))(request)
+        if (token := self.data / "local-token").exists():
+            request.headers["Authorization"] = f"Bearer {token.read_text()}"
+        return request
 
     def add_source(self, name: str, **fields: Any) -> None:
         """A source of that name; ``fields`` win over the manifest's usual ones."""

@@ -128,7 +128,11 @@ def _steps(entries: dict[str, dict[str, Any]]) -> Iterable[Metric]:
 
 def _disks(settings: HubSettings) -> Iterable[Metric]:
     """The file systems that the fleet writes to; those that are one and the same are told once, by the first name."""
-    folders = {"shared": settings.runtime.shared_dir, "archive": settings.archive_dir, "data": settings.runtime.data_dir}
+    folders = {
+        "shared": settings.runtime.shared_dir,
+        "archive": settings.archive_dir,
+        "data": settings.runtime.data_dir,
+    }
     size = GaugeMetricFamily("fleet_disk_size_bytes", "Size of the file system.", labels=["disk"])
     free = GaugeMetricFamily("fleet_disk_free_bytes", "What of it is free to us.", labels=["disk"])
     seen = set()

@@ -2,34 +2,47 @@
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 
+from crawlers.runtime.manifest import Manifest
 from hub.books import Books
 from hub.metrics.exposition import Exposition
 from hub.metrics.hub import HubCollector
+from hub.metrics.jobs import JobMetrics
 from hub.metrics.sources import SourceCollector
 
 if TYPE_CHECKING:
     from hub.server import FleetHubServer
 
+# When a counter was made would be a series more for each; Prometheus's text format has no use for it.
+disable_created_metrics()
 
-def make_exposition(server: "FleetHubServer", books: Books, registry: CollectorRegistry) -> Exposition:
-    """Register all that is collected from ``server`` with ``registry``, which may hold more, and make it to be asked for."""
-    settings, jobs = server.settings, server.managers["job_manager"]
 
-    def list_manifests() -> list:
-        return [classes.source.manifest for classes in server.sources]
+class Metrics:
+    """Those of ``server``, in a registry of their own. ``jobs``: names of the jobs that ``self.jobs`` counts."""
 
-    registry.register(SourceCollector(settings.runtime.shared_dir, list_manifests))
-    registry.register(
-        HubCollector(
-            settings,
-            books,
-            list_names=lambda: [manifest.name for manifest in list_manifests()],
-            count_faults=lambda: len(server.faults),
-            last_round=lambda: server.intake.last_round,
-            count_worker_jobs=lambda: jobs._pending_jobs_count(),
+    def __init__(self, server: "FleetHubServer", books: Books, jobs: tuple[str, ...]) -> None:
+        self.registry = CollectorRegistry()
+        self.jobs = JobMetrics(self.registry, jobs)
+        settings, job_manager = server.settings, server.managers["job_manager"]
+
+        def list_manifests() -> list[Manifest]:
+            return [classes.source.manifest for classes in server.sources]
+
+        self.registry.register(SourceCollector(settings.runtime.shared_dir, list_manifests))
+        self.registry.register(
+            HubCollector(
+                settings,
+                books,
+                list_names=lambda: [manifest.name for manifest in list_manifests()],
+                count_faults=lambda: len(server.faults),
+                last_round=lambda: server.intake.last_round,
+                count_worker_jobs=job_manager._pending_jobs_count,
+            )
         )
-    )
-    ProcessCollector(registry=registry)
-    return Exposition(registry)
+        ProcessCollector(registry=self.registry)
+        self._exposition = Exposition(self.registry)
+
+    async def expose(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return await self._exposition.expose()

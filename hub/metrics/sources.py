@@ -93,7 +93,9 @@ def _info(found: list[SourceFacts]) -> Metric:
 
 
 def _states(found: list[SourceFacts]) -> Metric:
-    family = GaugeMetricFamily("fleet_source_state", "1 for the state that the source is in.", labels=["source", "state"])
+    family = GaugeMetricFamily(
+        "fleet_source_state", "1 for the state that the source is in.", labels=["source", "state"]
+    )
     for facts in found:
         for state in ATTENTION:
             family.add_metric([facts.manifest.name, state], float(facts.standing.state == state))

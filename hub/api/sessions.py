@@ -1,0 +1,108 @@
+"""Logging in and out, and who one is.
+
+``POST /login`` with ``name`` and ``password`` (a form or JSON) begins a session: the cookie is for browsers, ``csrf`` for the changes that
+they ask for. Clients of the SDK send ``username`` instead of ``name``, and get a ``token`` for the header X-Biothings-Access-Token.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from hub.access.logins import Refusal
+from hub.api.base import FleetHandler
+from hub.api.description import NoParameters, described
+
+_Word = Annotated[str, msgspec.Meta(max_length=1_000)]
+
+
+class LoginParameters(msgspec.Struct, forbid_unknown_fields=True):
+    password: _Word
+    name: _Word = ""
+    username: _Word = ""
+
+
+class LoggedIn(msgspec.Struct):
+    """``csrf``: what changes by the session need in the header X-CSRF-Token. ``token``: as a bearer token, as long as the session."""
+
+    name: str
+    role: str
+    csrf: str
+    token: str
+
+
+class Whoami(msgspec.Struct):
+    """``way``: how the hub knows: ``session``, ``token``, ``password``, ``local token``, or ``none``."""
+
+    name: str
+    role: str
+    way: str
+    csrf: str
+    read_only: bool
+
+
+class LoginHandler(FleetHandler):
+    """``POST /login``"""
+
+    needs = needs_to_change = None
+    needs_csrf = False
+    in_read_only = True
+    audited = False  # the login itself is noted, by whoever knows how it went
+
+    @described("Begin a session.", parameters=LoginParameters, answer=LoggedIn)
+    async def post(self) -> None:
+        asked = self.read_parameters(LoginParameters)
+        logins = self.server.logins
+        name = asked.name or asked.username
+        try:
+            secret = await logins.log_in(name, asked.password, str(self.request.remote_ip))
+        except Refusal as refusal:
+            self.tell_refusal(refusal)
+            return
+        if self.current_user:  # the session of before, and with it what somebody else may have known of it
+            logins.log_out(self.current_user)
+        self.set_session_cookie(secret)
+        user = logins.find_session(secret)
+        assert user
+        if asked.username:  # as the SDK answers
+            result = {"username": name, "token": secret}
+            self.answer_json({"result": result, "status": "ok"})
+        else:
+            self.answer_json(LoggedIn(user.name, user.role, user.csrf, secret))
+
+
+class LogoutHandler(FleetHandler):
+    """``POST /logout``"""
+
+    needs = needs_to_change = "visitor"
+    in_read_only = True
+
+    @described("End the session.")
+    def post(self) -> None:
+        self.read_parameters(NoParameters)
+        if self.current_user:
+            self.server.logins.log_out(self.current_user)
+        self.clear_session_cookie()
+        self.answer_json({})
+
+
+class WhoamiHandler(FleetHandler):
+    """``GET /fleet/whoami``"""
+
+    needs = "visitor"
+
+    @described("Who asks, as the hub knows it.", answer=Whoami)
+    def get(self) -> None:
+        user = self.current_user
+        assert user
+        read_only = self.server.settings.access.read_only
+        self.answer_json(Whoami(user.name, user.role, user.way, user.csrf, read_only))
+
+
+class HealthHandler(FleetHandler):
+    """``GET /healthz``"""
+
+    needs = None
+
+    @described("Whether the hub runs; nothing is looked at.")
+    def get(self) -> None:
+        self.answer_json({"status": "ok"})

@@ -1,0 +1,26 @@
+"""Which page answers at which address."""
+
+from pathlib import Path
+from typing import Any
+
+from tornado.web import StaticFileHandler
+
+from hub.web.events import EventsHandler
+from hub.web.pages.fleet import FleetPage
+
+_STATIC = str(Path(__file__).parent / "static")
+
+
+class StaticHandler(StaticFileHandler):
+    """What the pages are made with: open to everybody, the login's page needs it too."""
+
+    needs = None
+
+
+def page_routes(own: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """The routes of all pages. ``own``: what their handlers are made with."""
+    return [
+        (r"/", FleetPage, own),
+        (r"/events", EventsHandler, own),
+        (r"/static/([a-z_-]+\.(?:css|js|svg))", StaticHandler, {"path": _STATIC}),
+    ]
