@@ -25,6 +25,7 @@ from hub.dataload.intake import Intake
 from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes, manifest_states
 from hub.jobs import FleetJobManager, listening_sockets
 from hub.keeper import Keeper
+from hub.metrics.registry import Metrics
 from hub.progress import clear_progress, progress_folder
 from hub.settings import HubSettings
 from hub.status import complete_status, status_of_fault, status_of_files
@@ -79,6 +80,7 @@ class FleetHubServer(HubServer):
         self._read_manifests()  # now: worker processes, which inherit where to look for packages, start soon
         self.intake: Intake
         self.keeper: Keeper
+        self.metrics: Metrics
         self.events = Events(self)
         self.overviews = Overviews(self)
         self.worklist: Worklist
@@ -182,6 +184,8 @@ class FleetHubServer(HubServer):
         folder = progress_folder(self.settings)
         clear_progress(folder)
         self.worklist = Worklist(folder, open_books())
+        self.metrics = Metrics(self, open_books(), tuple(actions))
+        actions = {job: self.metrics.jobs.counted(job, action) for job, action in actions.items()}
         self.intake = Intake(self.settings, self.find_sources, open_books(), actions, self.worklist)
         self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention, self.worklist)
         self._intake_task = jobs.loop.create_task(self.intake.run())

@@ -8,6 +8,7 @@ from tornado.web import RequestHandler
 
 from hub.api import accounts, actions, releases, sessions
 from hub.api.handlers import StatusHandler
+from hub.api.metrics import MetricsHandler
 
 _ARGUMENT = re.compile(r"\{(\w+)\}")
 
@@ -35,6 +36,7 @@ ROUTES = [
     Route("/healthz", sessions.HealthHandler),
     Route("/login", sessions.LoginHandler),
     Route("/logout", sessions.LogoutHandler),
+    Route("/metrics", MetricsHandler),
     Route("/fleet/whoami", sessions.WhoamiHandler),
     Route("/welcome", sessions.WelcomeHandler),
     Route("/fleet/password", accounts.OwnPasswordHandler),

@@ -86,6 +86,8 @@ class Intake:
         self._known: defaultdict[str, _Known] = defaultdict(_Known)
         self._wake = asyncio.Event()
         self._observer: Any = None
+        # When all sources were last looked at, in Unix time; 0 before the first time.
+        self.last_round = 0.0
 
     async def run(self) -> None:
         """Look now, whenever the file system tells of a release, and every ``poll_seconds``; until cancelled."""
@@ -95,6 +97,7 @@ class Intake:
                 self._wake.clear()
                 for name in self._find_sources():
                     await self._look(name)
+                self.last_round = time.time()
                 try:
                     await asyncio.wait_for(self._wake.wait(), self._settings.poll_seconds)
                 except TimeoutError:
