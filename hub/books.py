@@ -9,6 +9,7 @@ from typing import Any
 from biothings.hub import config
 from biothings.utils.hub_db import ChangeWatcher
 from pymongo import DESCENDING, MongoClient
+from pymongo.collection import Collection
 
 from hub.dataload.live import LiveBook
 
@@ -34,6 +35,10 @@ class Books:
     def find_all(self) -> dict[str, dict[str, Any]]:
         """The same of every source, by name."""
         return {entry["_id"]: entry for entry in self._src_dump.find()}
+
+    def documents(self, source: str) -> Collection[dict[str, Any]]:
+        """The live collection of ``source``, to look at."""
+        return self._collections[source]
 
     def note_dump(self, source: str, entry: dict[str, Any]) -> None:
         # Only this key: an upload may be noting its own in the same document.
