@@ -14,7 +14,7 @@ from biothings.utils.loggers import WSLogHandler
 from pymongo.errors import PyMongoError
 
 from crawlers.runtime.errors import FleetError, UsageError
-from crawlers.runtime.manifest import Retention
+from crawlers.runtime.manifest import Manifest, Retention
 from hub.access.exposure import tls_context
 from hub.access.guard import Guard, GuardedApplication
 from hub.access.invitations import VALID_SECONDS
@@ -226,6 +226,13 @@ class FleetHubServer(HubServer):
         ]
         found += [status_of_fault(fault.name, fault.reason) for fault in faults]
         return orjson.dumps(sorted(found, key=lambda status: status["name"]))
+
+    def status_of(self, manifest: Manifest) -> dict[str, Any]:
+        """The status of one source."""
+        books, name = open_books(), manifest.name
+        files = status_of_files(self.settings, manifest)
+        under_way = self.intake.under_way(name)
+        return complete_status(self.settings, files, books.live.find(name), books.find(name), under_way)
 
     def _find_retention(self, name: str) -> Retention:
         manifests = [classes.source.manifest for classes in self.sources if classes.source.name == name]
