@@ -193,6 +193,9 @@ class FleetHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
         reason = error.log_message if isinstance(error, HTTPError) and error.log_message else self._reason
+        if status_code == 405:
+            methods = ("GET", "POST", "PUT", "DELETE")
+            self.set_header("Allow", ", ".join(it for it in methods if _answers(type(self), it)))
         self.tell(status_code, reason)
 
     def set_session_cookie(self, secret: str) -> None:
@@ -240,6 +243,10 @@ class SourceHandler(FleetHandler):
             self.tell(404, faults.get(name) or f"no source is called {name!r}.{nearest(name, names)}")
             return
         await self.respond(found)
+
+
+def _answers(handler: type[RequestHandler], method: str) -> bool:
+    return getattr(handler, method.lower()) is not getattr(RequestHandler, method.lower())
 
 
 def _expected(kind: type[msgspec.Struct]) -> str:
