@@ -6,7 +6,10 @@ from typing import Any
 from tornado.web import StaticFileHandler
 
 from hub.web.events import EventsHandler
+from hub.web.pages.add import AddPage
 from hub.web.pages.fleet import FleetPage
+from hub.web.pages.last_collected import LastCollectedPage
+from hub.web.pages.source import AskPage, SourcePage
 
 
 class StaticHandler(StaticFileHandler):
@@ -21,16 +24,14 @@ class StaticHandler(StaticFileHandler):
 _STATIC = str(Path(__file__).parent / "static")
 
 
-class StaticHandler(StaticFileHandler):
-    """What the pages are made with: open to everybody, the login's page needs it too."""
-
-    needs = None
-
-
 def page_routes(own: dict[str, Any]) -> list[tuple[Any, ...]]:
     """The routes of all pages. ``own``: what their handlers are made with."""
     return [
         (r"/", FleetPage, own),
+        (r"/sources/([^/]+)", SourcePage, own),
+        (r"/sources/([^/]+)/ask/([^/]+)", AskPage, own),
+        (r"/last-collected", LastCollectedPage, own),
+        (r"/add", AddPage, own),
         (r"/events", EventsHandler, own),
         (r"/static/([a-z_-]+\.(?:css|js|svg))", StaticHandler, {"path": _STATIC}),
     ]
