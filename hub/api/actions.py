@@ -62,10 +62,7 @@ class ActionHandler(SourceHandler):
     action = ""
 
     async def act(self, name: str, begin: Callable[[], Awaitable[dict[str, Any]]]) -> None:
-        """Answer with what comes of it; to a page that sent a form, at once, with a notice that tells it there."""
-        if self.is_form:
-            await self.note(name, begin)
-            return
+        """Answer with what comes of it."""
 
         async def found() -> dict[str, Any]:
             answer = {"source": name, "action": self.action, "outcome": "done", "release": None, "reason": None}
@@ -79,16 +76,6 @@ class ActionHandler(SourceHandler):
                 return answer | {"outcome": "failed", "reason": str(error)}
 
         await self.answer(name, found)
-
-    async def note(self, name: str, begin: Callable[[], Awaitable[dict[str, Any]]]) -> None:
-        """Begin it, and send the page on, where a notice tells what comes of it, now or later."""
-        if self.server.find_manifest(name) is None:
-            self.tell(404, f"no source is called {name!r}")
-            return
-        notices = self.server.notices
-        key = await notices.begin(self.who, name, self.action, begin, lambda: self.server.note_change(name))
-        path = self.next_path()
-        self.redirect(self.url(f"{path}{'&' if '?' in path else '?'}notice={key}"), status=303)
 
 
 class DumpHandler(ActionHandler):

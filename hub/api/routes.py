@@ -6,9 +6,8 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from hub.api import actions, orders, releases, sessions
+from hub.api import actions, releases, sessions
 from hub.api.handlers import StatusHandler
-from hub.api.last_collected import LastCollectedHandler
 
 _ARGUMENT = re.compile(r"\{(\w+)\}")
 
@@ -38,7 +37,6 @@ ROUTES = [
     Route("/logout", sessions.LogoutHandler),
     Route("/fleet/whoami", sessions.WhoamiHandler),
     Route("/fleet/status", StatusHandler),
-    Route("/fleet/last-collected", LastCollectedHandler),
     Route("/fleet/sources/{name}/releases", releases.ReleasesHandler),
     Route("/fleet/sources/{name}/diff", releases.DiffHandler),
     Route("/fleet/sources/{name}/dump", actions.DumpHandler),
@@ -47,13 +45,6 @@ ROUTES = [
     Route("/fleet/sources/{name}/pin", actions.PinHandler),
     Route("/fleet/sources/{name}/unpin", actions.UnpinHandler),
     Route("/fleet/sources/{name}/clean", actions.CleanHandler),
-    Route("/fleet/sources/{name}/crawl", orders.CrawlHandler),
-    Route("/fleet/sources/{name}/check", orders.CheckHandler),
-    Route("/fleet/sources/{name}/pause", orders.PauseHandler),
-    Route("/fleet/sources/{name}/resume", orders.ResumeHandler),
-    Route("/fleet/sources/{name}/approve", orders.ApproveHandler),
-    Route("/fleet/sources/{name}/discard", orders.DiscardHandler),
-    Route("/fleet/sources/{name}/mark", orders.MarkHandler),
 ]
 
 
