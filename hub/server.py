@@ -15,7 +15,9 @@ from pymongo.errors import PyMongoError
 
 from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.manifest import Manifest, Retention
+from hub.access.exposure import tls_context
 from hub.access.guard import Guard, GuardedApplication
+from hub.access.invitations import VALID_SECONDS
 from hub.access.logins import Logins
 from hub.api.routes import tornado_routes
 from hub.books import open_books
@@ -23,6 +25,8 @@ from hub.dataload.intake import Intake
 from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes, manifest_states
 from hub.jobs import FleetJobManager, listening_sockets
 from hub.keeper import Keeper
+from hub.metrics.registry import Metrics
+from hub.progress import clear_progress, progress_folder
 from hub.settings import HubSettings
 from hub.status import complete_status, status_of_fault, status_of_files
 from hub.web.events import Events
@@ -30,6 +34,7 @@ from hub.web.notices import Notices
 from hub.web.overview import Overviews
 from hub.web.pages.refusal import RefusalHandler
 from hub.web.routes import page_routes
+from hub.worklist import Worklist
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +43,8 @@ FEATURES = ["config", "job", "dump", "upload", "source", "ws"]
 # names, or import them; our own endpoints do what is needed.
 ENDPOINTS = {"status", "sources", "source", "job_manager", "dump_manager", "upload_manager"}
 _MAX_BODY_BYTES = 64 * 1024
+# How long a connection may wait for the next request, its headers included, and how long a body may take.
+_IDLE_SECONDS, _BODY_SECONDS = 120.0, 60.0
 # Dumps run in threads: more of them than workers, so that a long one doesn't hold up the others.
 _THREADS = 8
 
@@ -74,9 +81,11 @@ class FleetHubServer(HubServer):
         self._read_manifests()  # now: worker processes, which inherit where to look for packages, start soon
         self.intake: Intake
         self.keeper: Keeper
+        self.metrics: Metrics
         self.events = Events(self)
         self.overviews = Overviews(self)
         self.notices = Notices()
+        self.worklist: Worklist
         self._intake_task: asyncio.Task[None] | None = None
 
     def configure_job_manager(self) -> None:
@@ -149,8 +158,8 @@ class FleetHubServer(HubServer):
         for route in sdk:
             _set_needs(_handler(route))
         routes = [
-            *tornado_routes(self),
             *page_routes(own),
+            *tornado_routes(self),
             *sdk,
         ]
         self.route_patterns = [_pattern(route) for route in routes]
@@ -158,6 +167,9 @@ class FleetHubServer(HubServer):
             GuardedApplication(routes, Guard(self.settings, self.logins), RefusalHandler, **own),
             max_body_size=_MAX_BODY_BYTES,
             max_header_size=_MAX_BODY_BYTES,
+            ssl_options=tls_context(self.settings),
+            idle_connection_timeout=_IDLE_SECONDS,
+            body_timeout=_BODY_SECONDS,
         )
         try:
             server.listen(self.settings.port, address=self.settings.host)
@@ -171,10 +183,23 @@ class FleetHubServer(HubServer):
     def before_start(self) -> None:
         jobs = self.managers["job_manager"]
         actions = {"dump": self._dump, "upload": self._upload, "compare": lambda name: self.keeper.compare(name)}
-        self.intake = Intake(self.settings, self.find_sources, open_books(), actions)
-        self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention)
+        folder = progress_folder(self.settings)
+        clear_progress(folder)
+        self.worklist = Worklist(folder, open_books())
+        self.metrics = Metrics(self, open_books(), tuple(actions))
+        actions = {job: self.metrics.jobs.counted(job, action) for job, action in actions.items()}
+        self.intake = Intake(self.settings, self.find_sources, open_books(), actions, self.worklist)
+        self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention, self.worklist)
         self._intake_task = jobs.loop.create_task(self.intake.run())
         logger.info("the hub listens on %s", self.settings.url)
+        if self.logins.is_open:
+            link = self.logins.invite("admin")
+            logger.warning(
+                "Nobody can log in yet: everybody on this machine may look, and nobody change anything by a browser. Make the first "
+                "user, an admin, here, within %d minutes: %s",
+                VALID_SECONDS // 60,
+                link,
+            )
 
     def stop(self) -> None:
         """End everything that the hub started. Called once its loop has stopped."""
@@ -194,12 +219,12 @@ class FleetHubServer(HubServer):
         found = [
             complete_status(
                 self.settings,
-                status_of_files(self.settings, name),
-                live.get(name),
-                entries.get(name, {}),
-                self.intake.under_way(name),
+                status_of_files(self.settings, manifest),
+                live.get(manifest.name),
+                entries.get(manifest.name, {}),
+                self.intake.under_way(manifest.name),
             )
-            for name in (classes.source.name for classes in sources)
+            for manifest in (classes.source.manifest for classes in sources)
         ]
         found += [status_of_fault(fault.name, fault.reason) for fault in faults]
         return orjson.dumps(sorted(found, key=lambda status: status["name"]))
@@ -212,6 +237,13 @@ class FleetHubServer(HubServer):
     def find_manifest(self, name: str) -> Manifest | None:
         """The manifest of the source ``name``; None where there is none that can be served."""
         return next((classes.source.manifest for classes in self.sources if classes.source.name == name), None)
+
+    def status_of(self, manifest: Manifest) -> dict[str, Any]:
+        """The status of one source."""
+        books, name = open_books(), manifest.name
+        files = status_of_files(self.settings, manifest)
+        under_way = self.intake.under_way(name)
+        return complete_status(self.settings, files, books.live.find(name), books.find(name), under_way)
 
     def _find_retention(self, name: str) -> Retention:
         manifest = self.find_manifest(name)

@@ -8,8 +8,9 @@ import msgspec
 
 from crawlers.runtime.errors import ReleaseError
 from crawlers.runtime.history import read_last_run
-from crawlers.runtime.manifest import load_sources
+from crawlers.runtime.manifest import Manifest, load_sources
 from crawlers.runtime.release import DESCRIPTION, HELD, Description, Release, read_description, release_folder
+from crawlers.runtime.standing import find_standing
 from hub.dataload.archive import Archived, find_archived, read_published
 from hub.dataload.changes import read_changes
 from hub.dataload.live import LiveRelease
@@ -20,16 +21,17 @@ from hub.settings import HubSettings
 _DOING = {"dump": "dumping", "upload": "uploading"}
 
 
-def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
-    """The status of the source ``name`` as far as the files tell: ``live``, ``documents`` and ``state`` are null.
+def status_of_files(settings: HubSettings, manifest: Manifest) -> dict[str, Any]:
+    """The status of the source of ``manifest`` as far as the files tell: ``live``, ``documents`` and ``state`` are null.
 
     ``published``, ``archived``, ``live``: release strings or null. ``held``: null, or the ``release`` that the publish gate holds
     back, its ``records``, and the ``reasons``. ``pinned``: null, or the release that a person pinned, since
     when, by whom and why. ``changes``: of the archived release against the one before (see ``hub.dataload.changes.Changes``);
     null until that is counted. ``rejects``: of the crawl that made the release, until it is
     live; then also those of its upload. ``crawl``: how the last crawl went, published or not; null where there was none, or a
-    foreign crawler doesn't tell.
+    foreign crawler doesn't tell. ``standing``: how fresh the source is (see ``crawlers.runtime.standing.Standing``).
     """
+    name = manifest.name
     folder = release_folder(settings.runtime.shared_dir, name)
     fault = None
     published = None
@@ -48,9 +50,10 @@ def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
     changes = read_changes(archive, archived) if archived else None
     crawled = _describe(archived) if archived else None
     if archived is None or (published and published.text != archived.release.text):
-        crawled = _description(folder)
+        crawled = read_plain_description(folder)
     return {
         "name": name,
+        "standing": msgspec.to_builtins(find_standing(settings.runtime, manifest)),
         "published": published.text if published else None,
         "archived": archived.release.text if archived else None,
         "live": None,
@@ -69,7 +72,7 @@ def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
 
 def status_of_fault(name: str, reason: str) -> dict[str, Any]:
     """The status of a source whose manifest, or code in the hub, can't be used."""
-    known = "published archived live held pinned changes documents rejects crawl dump upload"
+    known = "standing published archived live held pinned changes documents rejects crawl dump upload"
     empty = dict.fromkeys(known.split())
     return {"name": name, **empty, "state": "faulty", "fault": reason}
 
@@ -85,7 +88,7 @@ def complete_status(
     status["live"] = live.release if live else None
     status["documents"] = live.documents if live else 0
     if live:
-        crawled = _description(settings.archive_dir / status["name"] / live.release)
+        crawled = read_plain_description(settings.archive_dir / status["name"] / live.release)
         status["rejects"] = live.rejects + (crawled.rejects if crawled else 0)
     status["state"] = _state(status, under_way)
     return status
@@ -94,7 +97,7 @@ def complete_status(
 def files_of_all(settings: HubSettings) -> list[dict[str, Any]]:
     """The status of every source, the faulty ones included, as far as the files tell."""
     sources, errors = load_sources(settings.runtime.sources_dir)
-    found = [status_of_files(settings, source.name) for source in sources]
+    found = [status_of_files(settings, source.manifest) for source in sources]
     faulty = [status_of_fault(error.path.parent.name, str(error)) for error in errors]
     return sorted(found + faulty, key=lambda status: status["name"])
 
@@ -120,7 +123,7 @@ def _held(folder: Path, published: Release | None) -> dict[str, Any] | None:
         return None
     if held is None or (published is not None and held.at <= published.at):
         return None
-    described = _description(folder / HELD)
+    described = read_plain_description(folder / HELD)
     return {
         "release": held.text,
         "records": described.records if described else None,
@@ -201,10 +204,11 @@ def _ended(entry: dict[str, Any], status: str, at: str) -> dict[str, Any] | None
 
 
 def _describe(archived: Archived) -> Description | None:
-    return _description(archived.folder)
+    return read_plain_description(archived.folder)
 
 
-def _description(folder: Any) -> Description | None:
+def read_plain_description(folder: Path) -> Description | None:
+    """The ``release.json`` in ``folder``; None where there is none that is a plain file of the expected form."""
     path = folder / DESCRIPTION
     try:
         return read_description(folder) if path.is_file() and not path.is_symlink() else None

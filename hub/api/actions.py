@@ -6,7 +6,7 @@ The answer comes when it is done: ``{"source", "action", "outcome", "release", "
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -51,6 +51,11 @@ class CleanParameters(msgspec.Struct, forbid_unknown_fields=True):
     by: By = ""
 
 
+class MarkParameters(msgspec.Struct, forbid_unknown_fields=True):
+    step: Annotated[Literal["dump", "upload"], msgspec.Meta(description="Whose failure counts as settled.")]
+    by: By = ""
+
+
 class ByParameters(msgspec.Struct, forbid_unknown_fields=True):
     by: By = ""
 
@@ -84,7 +89,7 @@ class DumpHandler(ActionHandler):
     @described("Take up what the source has published, and wait for it.", parameters=ByParameters, answer=Action)
     async def post(self, name: str) -> None:
         self.read_parameters(ByParameters)
-        await self.act(name, lambda: self.server.intake.start("dump", name))
+        await self.act(name, lambda: self.server.intake.start("dump", name, self.who))
 
 
 class UploadHandler(ActionHandler):
@@ -95,7 +100,7 @@ class UploadHandler(ActionHandler):
     )
     async def post(self, name: str) -> None:
         options = {"force": True} if self.read_parameters(UploadParameters).force else {}
-        await self.act(name, lambda: self.server.intake.start("upload", name, **options))
+        await self.act(name, lambda: self.server.intake.start("upload", name, self.who, **options))
 
 
 class RollbackHandler(ActionHandler):
@@ -132,3 +137,12 @@ class CleanHandler(ActionHandler):
     async def post(self, name: str) -> None:
         asked = self.read_parameters(CleanParameters)
         await self.act(name, lambda: self.server.keeper.clean(name, dry_run=asked.dry_run))
+
+
+class MarkHandler(ActionHandler):
+    action = "mark"
+
+    @described("Have a failed dump or upload count as settled.", parameters=MarkParameters, answer=Action)
+    async def post(self, name: str) -> None:
+        asked = self.read_parameters(MarkParameters)
+        await self.act(name, lambda: self.server.keeper.mark_success(name, asked.step))

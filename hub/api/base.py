@@ -33,7 +33,7 @@ CSRF_FIELD = "_csrf"
 _NEXT_FIELD = "next"
 # A path of ours. Browsers read // and /\ as another host, and leave out control characters.
 _LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
-_SECRET_FIELDS = {"password", "secret"}
+_SECRET_FIELDS = {"password", "old_password", "secret"}
 
 Parameters = TypeVar("Parameters", bound=msgspec.Struct)
 
@@ -110,6 +110,8 @@ class FleetHandler(RequestHandler):
         given: dict[str, Any] = {}
         for arguments in (self.request.query_arguments, self.request.body_arguments if changes else {}):
             given |= {name: self.decode_argument(values[-1], name) for name, values in arguments.items()}
+        if self.is_form:  # a field that was left empty says nothing
+            given = {name: value for name, value in given.items() if value}
         if (
             changes
             and self.request.headers.get("Content-Type", "").startswith("application/json")
@@ -232,7 +234,17 @@ class SourceHandler(FleetHandler):
         if name not in names:
             self.tell(404, faults.get(name) or f"no source is called {name!r}.{nearest(name, names)}")
             return
+        if self.is_form:
+            await self._note(name, found)
+            return
         await self.respond(found)
+
+    async def _note(self, name: str, found: Callable[[], Awaitable[Any]]) -> None:
+        """Begin it, and send the page that asked for it on: a notice there tells what comes of it, now or later."""
+        action = self.request.path.rpartition("/")[2]
+        key = await self.server.notices.begin(self.who, name, action, found, lambda: self.server.note_change(name))
+        path = self.next_path()
+        self.redirect(f"{path}{'&' if '?' in path else '?'}notice={key}", status=303)
 
 
 def _expected(kind: type[msgspec.Struct]) -> str:

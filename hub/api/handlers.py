@@ -33,7 +33,7 @@ class IndexHandler(FleetHandler):
 class StatusHandler(FleetHandler):
     """``GET /fleet/status``"""
 
-    needs = "visitor"
+    needs: Role | None = "visitor"
 
     @described("How each source stands.", answer=list[dict[str, Any]])
     async def get(self) -> None:

@@ -9,6 +9,7 @@ from hub.web.events import EventsHandler
 from hub.web.pages.add import AddPage
 from hub.web.pages.fleet import FleetPage
 from hub.web.pages.last_collected import LastCollectedPage
+from hub.web.pages.login import AccountPage, LoginPage, WelcomePage
 from hub.web.pages.source import AskPage, SourcePage
 
 
@@ -33,5 +34,8 @@ def page_routes(own: dict[str, Any]) -> list[tuple[Any, ...]]:
         (r"/last-collected", LastCollectedPage, own),
         (r"/add", AddPage, own),
         (r"/events", EventsHandler, own),
+        (r"/login", LoginPage, own),
+        (r"/welcome", WelcomePage, own),
+        (r"/account", AccountPage, own),
         (r"/static/([a-z_-]+\.(?:css|js|svg))", StaticHandler, {"path": _STATIC}),
     ]
