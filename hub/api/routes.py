@@ -6,7 +6,7 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from hub.api import accounts, actions, releases, sessions
+from hub.api import accounts, actions, documents, jobs, release, releases, runs, sessions
 from hub.api.handlers import StatusHandler
 from hub.api.metrics import MetricsHandler
 
@@ -50,7 +50,27 @@ ROUTES = [
     Route("/fleet/audit", accounts.AuditHandler),
     Route("/fleet/status", StatusHandler),
     Route("/fleet/sources/{name}/releases", releases.ReleasesHandler),
+    Route("/fleet/sources/{name}/releases/{release}", release.ReleaseHandler),
+    Route("/fleet/sources/{name}/releases/{release}/rejects", release.RejectGroupsHandler),
+    Route("/fleet/sources/{name}/releases/{release}/rejects/records", release.RejectsHandler),
+    Route("/fleet/sources/{name}/releases/{release}/files/{file}", release.DownloadHandler),
     Route("/fleet/sources/{name}/diff", releases.DiffHandler),
+    Route("/fleet/sources/{name}/documents", documents.DocumentsHandler),
+    Route("/fleet/sources/{name}/documents/{id}", documents.DocumentHandler),
+    Route("/fleet/sources/{name}/documents/{id}/history", documents.RecordHistoryHandler),
+    Route("/fleet/sources/{name}/fields", documents.FieldsHandler),
+    Route("/fleet/sources/{name}/fields/{field}", documents.FieldValuesHandler),
+    Route("/fleet/sources/{name}/runs", runs.RunsHandler),
+    Route("/fleet/sources/{name}/runs/{run}", runs.RunHandler),
+    Route("/fleet/sources/{name}/runs/{run}/log", runs.RunLogHandler),
+    Route("/fleet/sources/{name}/runs/{run}/log/events", runs.RunLogTail),
+    Route("/fleet/jobs", jobs.JobsHandler),
+    Route("/fleet/jobs/history", jobs.JobHistoryHandler),
+    Route("/fleet/jobs/{job}", jobs.JobHandler),
+    Route("/fleet/jobs/{job}/stop", jobs.StopHandler),
+    Route("/fleet/log", jobs.LogHandler),
+    Route("/fleet/log/events", jobs.LogTail),
+    Route("/fleet/configuration", jobs.ConfigurationHandler),
     Route("/fleet/sources/{name}/dump", actions.DumpHandler),
     Route("/fleet/sources/{name}/upload", actions.UploadHandler),
     Route("/fleet/sources/{name}/rollback", actions.RollbackHandler),
