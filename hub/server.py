@@ -14,7 +14,7 @@ from biothings.utils.loggers import WSLogHandler
 from pymongo.errors import PyMongoError
 
 from crawlers.runtime.errors import FleetError, UsageError
-from crawlers.runtime.manifest import Retention
+from crawlers.runtime.manifest import Manifest, Retention
 from hub.access.exposure import tls_context
 from hub.access.guard import Guard, GuardedApplication
 from hub.access.invitations import VALID_SECONDS
@@ -30,6 +30,7 @@ from hub.progress import clear_progress, progress_folder
 from hub.settings import HubSettings
 from hub.status import complete_status, status_of_fault, status_of_files
 from hub.web.events import Events
+from hub.web.notices import Notices
 from hub.web.overview import Overviews
 from hub.web.pages.refusal import RefusalHandler
 from hub.web.routes import page_routes
@@ -84,6 +85,7 @@ class FleetHubServer(HubServer):
         self.events = Events(self)
         self.overviews = Overviews(self)
         self.worklist: Worklist
+        self.notices = Notices()
         self._intake_task: asyncio.Task[None] | None = None
 
     def configure_job_manager(self) -> None:
@@ -227,9 +229,18 @@ class FleetHubServer(HubServer):
         found += [status_of_fault(fault.name, fault.reason) for fault in faults]
         return orjson.dumps(sorted(found, key=lambda status: status["name"]))
 
+    def note_change(self, name: str) -> None:
+        """Something was done with the source ``name``: have pages that show it know."""
+        self.overviews.forget()
+        self.events.publish([name])
+
+    def find_manifest(self, name: str) -> Manifest | None:
+        """The manifest of the source ``name``; None where there is none that can be served."""
+        return next((classes.source.manifest for classes in self.sources if classes.source.name == name), None)
+
     def _find_retention(self, name: str) -> Retention:
-        manifests = [classes.source.manifest for classes in self.sources if classes.source.name == name]
-        return manifests[0].archive if manifests else Retention()
+        manifest = self.find_manifest(name)
+        return manifest.archive if manifest else Retention()
 
     async def _dump(self, name: str) -> dict[str, Any]:
         (archived,) = await asyncio.gather(*self.managers["dump_manager"].dump_src(name))

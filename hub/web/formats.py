@@ -5,7 +5,7 @@ Those that return HTML escape what they are given, and are put into templates by
 
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tornado.escape import xhtml_escape
 
@@ -60,8 +60,13 @@ def span(seconds: float | None) -> str:
 
 
 def short_span(seconds: float | None) -> str:
-    """``2 d``: the largest unit alone."""
-    return NOTHING if seconds is None else " ".join(span(seconds).split()[:2])
+    """``36 h``, ``2 d``: in the largest unit of which there are two."""
+    if seconds is None:
+        return NOTHING
+    for unit, length in _UNITS:
+        if seconds >= 2 * length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{max(0, int(seconds))} s"
 
 
 def parse_moment(moment: str | datetime | None) -> datetime | None:
@@ -149,6 +154,12 @@ def link(url: str | None, words: str = "") -> str:
     return f'<a href="{xhtml_escape(str(url))}" rel="noopener noreferrer nofollow">{shown}</a>'
 
 
+def url_part(text: str) -> str:
+    """``text`` as one part of a path, or a value of a query."""
+    return quote(text, safe="")
+
+
 SCOPE: dict[str, Any] = {
-    it.__name__: it for it in (number, size, share, span, short_span, when, day, lasts, ago, crawled, plain, link)
+    it.__name__: it
+    for it in (number, size, share, span, short_span, when, day, lasts, ago, crawled, plain, link, url_part)
 }
