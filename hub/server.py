@@ -238,6 +238,13 @@ class FleetHubServer(HubServer):
         """The manifest of the source ``name``; None where there is none that can be served."""
         return next((classes.source.manifest for classes in self.sources if classes.source.name == name), None)
 
+    def status_of(self, manifest: Manifest) -> dict[str, Any]:
+        """The status of one source."""
+        books, name = open_books(), manifest.name
+        files = status_of_files(self.settings, manifest)
+        under_way = self.intake.under_way(name)
+        return complete_status(self.settings, files, books.live.find(name), books.find(name), under_way)
+
     def _find_retention(self, name: str) -> Retention:
         manifest = self.find_manifest(name)
         return manifest.archive if manifest else Retention()

@@ -179,7 +179,7 @@ class Overviews:
                 known.expires = _expiry(known.standing, now)
             return known
         standing = find_standing(settings.runtime, manifest, now)
-        status = status_of_files(settings, name)
+        status = status_of_files(settings, manifest)
         self._known[name] = _Files(
             signature,
             manifest,

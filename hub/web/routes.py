@@ -8,8 +8,8 @@ from tornado.web import StaticFileHandler
 from hub.web.events import EventsHandler
 from hub.web.pages.add import AddPage
 from hub.web.pages.fleet import FleetPage
-from hub.web.pages.login import AccountPage, LoginPage, WelcomePage
 from hub.web.pages.last_collected import LastCollectedPage
+from hub.web.pages.login import AccountPage, LoginPage, WelcomePage
 from hub.web.pages.source import AskPage, SourcePage
 
 

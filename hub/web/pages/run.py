@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 from crawlers.runtime.errors import UsageError
-from crawlers.runtime.release import release_folder, state_folder
 from crawlers.runtime.heartbeat import read_heartbeat
+from crawlers.runtime.release import release_folder, state_folder
 from crawlers.runtime.run_log import LogPart, read_run_log
 from hub.api.runs import RunLogQuery
 from hub.views.runs import find_run
