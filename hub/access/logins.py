@@ -26,7 +26,7 @@ from hub.settings import HubSettings
 logger = logging.getLogger(__name__)
 
 # The SDK's own clients send their token so.
-_SDK_TOKEN_HEADER = "X-Biothings-Access-Token"  # noqa: S105
+SDK_TOKEN_HEADER = "X-Biothings-Access-Token"  # noqa: S105
 # A live page's requests that no person made: they keep no session from ending.
 LIVE_HEADER = "X-Fleet-Live"
 LOCAL = "this machine"
@@ -135,8 +135,8 @@ class Logins:
         """
         authorization = request.headers.get("Authorization", "")
         scheme, _, credentials = authorization.partition(" ")
-        if scheme.lower() == "bearer" or _SDK_TOKEN_HEADER in request.headers:
-            return self._of_token(credentials.strip() if authorization else request.headers[_SDK_TOKEN_HEADER])
+        if scheme.lower() == "bearer" or SDK_TOKEN_HEADER in request.headers:
+            return self._of_token(credentials.strip() if authorization else request.headers[SDK_TOKEN_HEADER])
         if scheme.lower() == "basic":
             return self._of_basic(credentials.strip(), str(request.remote_ip))
         if authorization:

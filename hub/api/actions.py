@@ -73,7 +73,7 @@ class ActionHandler(SourceHandler):
                 raise
             except (FleetError, OSError) as error:
                 self.set_status(409)
-                return answer | {"outcome": "failed", "reason": str(error)}
+                return answer | {"outcome": "failed", "reason": str(error), "error": str(error)}
 
         await self.answer(name, found)
 

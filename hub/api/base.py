@@ -108,8 +108,15 @@ class FleetHandler(RequestHandler):
         """
         changes = self.request.method not in SAFE_METHODS
         given: dict[str, Any] = {}
+        if secret := _SECRET_FIELDS & self.request.query_arguments.keys():
+            self.refuse(
+                400, f"{', '.join(sorted(secret))} must not be in the URL, which is logged: send it in the body"
+            )
         for arguments in (self.request.query_arguments, self.request.body_arguments if changes else {}):
-            given |= {name: self.decode_argument(values[-1], name) for name, values in arguments.items()}
+            # What is empty was left out: so forms send the fields that nobody filled in.
+            given |= {
+                name: text for name, values in arguments.items() if (text := self.decode_argument(values[-1], name))
+            }
         if (
             changes
             and self.request.headers.get("Content-Type", "").startswith("application/json")

@@ -9,6 +9,7 @@ from tornado.web import RequestHandler
 from hub.api import accounts, actions, documents, jobs, release, releases, runs, sessions, sources
 from hub.api.handlers import StatusHandler
 from hub.api.metrics import MetricsHandler
+from hub.api.openapi import OpenApiHandler
 
 _ARGUMENT = re.compile(r"\{(\w+)\}")
 
@@ -33,6 +34,7 @@ class Route:
 
 
 ROUTES = [
+    Route("/api/openapi.json", OpenApiHandler),
     Route("/healthz", sessions.HealthHandler),
     Route("/login", sessions.LoginHandler),
     Route("/logout", sessions.LogoutHandler),

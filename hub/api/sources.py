@@ -45,9 +45,9 @@ class OrderParameters(msgspec.Struct, forbid_unknown_fields=True):
 
 class PauseParameters(msgspec.Struct, forbid_unknown_fields=True):
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500, description="Why: others will ask.")]
-    until: Annotated[
-        datetime | None, msgspec.Meta(tz=True, description="When it ends by itself; else `resume` ends it.")
-    ] = None
+    until: (
+        Annotated[datetime, msgspec.Meta(tz=True, description="When it ends by itself; else `resume` does.")] | None
+    ) = None
     by: By = ""
 
 
