@@ -69,4 +69,12 @@ class DocumentsPage(LookPage):
         return found
 
 
-_NOTHING: dict[str, Any] = {"count": None, "listed": [], "next": None, "steps": [], "counted": None, "overview": None, "open": _OPEN}
+_NOTHING: dict[str, Any] = {
+    "count": None,
+    "listed": [],
+    "next": None,
+    "steps": [],
+    "counted": None,
+    "overview": None,
+    "open": _OPEN,
+}

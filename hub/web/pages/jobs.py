@@ -1,6 +1,7 @@
 """The pages of what is being done: all jobs, one job with its log, the hub's log, and how the hub is set up."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from hub.api.jobs import HistoryQuery, LogQuery, find_job, list_history, look
@@ -71,8 +72,8 @@ class LogPage(LookPage):
         path = log_path(self.server.settings)
 
         async def found() -> dict[str, Any]:
-            asked = {"level": query.level, "text": query.text, "job": query.job, "last": query.last}
-            return {"query": query, "log": await asyncio.to_thread(read_log, path, **asked)}
+            order = partial(read_log, path, level=query.level, text=query.text, job=query.job, last=query.last)
+            return {"query": query, "log": await asyncio.to_thread(order)}
 
         await self.respond(found)
 

@@ -97,7 +97,9 @@ class DiffPage(LookPage):
         async def found() -> dict[str, Any]:
             live = await find_live(name)
             settings = self.server.settings
-            looks = [await asyncio.to_thread(look_at_release, settings, name, it, live) for it in (query.from_, query.to)]
+            looks = [
+                await asyncio.to_thread(look_at_release, settings, name, it, live) for it in (query.from_, query.to)
+            ]
             old, new = (it.release for it in looks)
             diff = await self.server.diffs.ask(name, old, new, _EXAMPLES, self.who)
             others = await asyncio.to_thread(_others, settings, name, None)
@@ -115,8 +117,6 @@ def _others(settings: HubSettings, name: str, look: ReleaseLook | None) -> list[
 def _run_of(settings: HubSettings, name: str, release: str) -> RunEntry | None:
     """The run that made the release, if the history goes so far back."""
     return next((run for run in list_runs(settings, name, 200) if run.release == release and run.run), None)
-
-
 
 
 def _seconds(start: str, end: str) -> float | None:
