@@ -239,7 +239,17 @@ class SourceHandler(FleetHandler):
         if name not in names:
             self.tell(404, faults.get(name) or f"no source is called {name!r}.{nearest(name, names)}")
             return
+        if self.is_form:
+            await self._note(name, found)
+            return
         await self.respond(found)
+
+    async def _note(self, name: str, found: Callable[[], Awaitable[Any]]) -> None:
+        """Begin it, and send the page that asked for it on: a notice there tells what comes of it, now or later."""
+        action = self.request.path.rpartition("/")[2]
+        key = await self.server.notices.begin(self.who, name, action, found, lambda: self.server.note_change(name))
+        path = self.next_path()
+        self.redirect(f"{path}{'&' if '?' in path else '?'}notice={key}", status=303)
 
 
 def _expected(kind: type[msgspec.Struct]) -> str:

@@ -74,6 +74,7 @@ ROUTES = [
     Route("/fleet/sources/{name}/pin", actions.PinHandler),
     Route("/fleet/sources/{name}/unpin", actions.UnpinHandler),
     Route("/fleet/sources/{name}/clean", actions.CleanHandler),
+    Route("/fleet/sources/{name}/mark", actions.MarkHandler),
     Route("/fleet/sources/{name}/approve", sources.ApproveHandler),
     Route("/fleet/sources/{name}/discard", sources.DiscardHandler),
     Route("/fleet/sources/{name}/crawl", sources.CrawlHandler),

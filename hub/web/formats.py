@@ -71,13 +71,13 @@ def short_span(seconds: float | None) -> str:
 
 def parse_moment(moment: str | datetime | None) -> datetime | None:
     """The moment that an ISO 8601 text stands for; None where it stands for none."""
+    if not moment:
+        return None
     if isinstance(moment, str):
         try:
             moment = datetime.fromisoformat(moment)
         except ValueError:
             return None
-    if moment is None:
-        return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -101,8 +101,13 @@ def day(moment: str | datetime | None) -> str:
 
 def lasts(since: str | datetime | None, now: datetime) -> str:
     """``for 3 h``; empty where nobody knows since when."""
-    at = parse_moment(since)
-    return f"for {short_span((now - at).total_seconds())}" if at else ""
+    return f"for {age(since, now)}" if parse_moment(since) else ""
+
+
+def age(moment: str | datetime | None, now: datetime) -> str:
+    """``3 h``: from ``moment`` until now; a dash where there is none."""
+    at = parse_moment(moment)
+    return short_span((now - at).total_seconds()) if at else NOTHING
 
 
 def ago(moment: str | datetime | None, now: datetime) -> str:
@@ -161,5 +166,5 @@ def url_part(text: str) -> str:
 
 SCOPE: dict[str, Any] = {
     it.__name__: it
-    for it in (number, size, share, span, short_span, when, day, lasts, ago, crawled, plain, link, url_part)
+    for it in (number, size, share, span, short_span, when, day, lasts, age, ago, crawled, plain, link, url_part)
 }

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from pymongo.errors import PyMongoError
 
 from crawlers.runtime.errors import FleetError
@@ -25,7 +26,7 @@ _DONE = {
     "check": "A check is ordered: the crawler’s container begins it within a minute.",
     "pause": "It is paused: it is crawled by hand and by order only.",
     "resume": "The pause has ended: it is crawled by its schedule again.",
-    "approve": "Release {release} is published, {records:,} records: the hub takes it up now.",
+    "approve": "Release {release} is published: the hub takes it up now.",
     "discard": "Release {release}, which was held, is removed.",
     "mark": "The failure of release {release} counts as settled.",
 }
@@ -58,7 +59,7 @@ class Notices:
         who: str,
         source: str,
         action: str,
-        begin: Callable[[], Awaitable[dict[str, Any]]],
+        begin: Callable[[], Awaitable[Any]],
         changed: Callable[[], None],
     ) -> str:
         """Do what ``begin`` begins, and wait for it for a moment; the key of the notice. ``changed`` is called when it has ended."""
@@ -80,17 +81,19 @@ class Notices:
 
 
 async def _settle(
-    notice: Notice, action: str, begin: Callable[[], Awaitable[dict[str, Any]]], changed: Callable[[], None]
+    notice: Notice, action: str, begin: Callable[[], Awaitable[Any]], changed: Callable[[], None]
 ) -> None:
     try:
         answer = await begin()
     except (FleetError, OSError, PyMongoError) as error:
         notice.tone, notice.text = "bad", f"{action.capitalize()} failed: {error}"
     else:
+        told = answer if isinstance(answer, dict) else msgspec.to_builtins(answer)
         notice.tone = "good"
-        known = {"documents": 0, "rejects": 0, "records": 0, "release": "", **answer}
-        if answer.get("outcome") == "nothing to do":
+        if told.get("outcome") == "failed":
+            notice.tone, notice.text = "bad", f"{action.capitalize()} failed: {told.get('reason')}"
+        elif told.get("outcome") == "nothing to do":
             notice.text = _NOTHING.get(action, "Nothing to do.")
         else:
-            notice.text = _DONE[action].format(**known)
+            notice.text = _DONE[action].format(**{"documents": 0, "rejects": 0, "release": "", **told})
     changed()

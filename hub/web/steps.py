@@ -61,7 +61,7 @@ def find_progress(heartbeat: Heartbeat | None, now: datetime) -> Progress | None
 def _crawl(run: RunEntry | None, now: datetime) -> Step:
     if run is None:
         return Step("Crawl", "", "never")
-    started, ended = parse_moment(run.started), parse_moment(run.ended or None)
+    started, ended = parse_moment(run.started), parse_moment(run.ended)
     took = ((ended or now) - started).total_seconds() if started and (ended or run.outcome == "running") else None
     counts = run.counts
     told = f"{number(counts.records)} records, {number(counts.rejects)} rejects" if run.ended else ""

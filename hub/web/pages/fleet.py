@@ -22,7 +22,7 @@ _LONGEST_SEARCH = 200
 
 
 def _moment_key(text: str) -> float:
-    at = parse_moment(text or None)
+    at = parse_moment(text)
     return at.timestamp() if at else 0.0
 
 
@@ -178,7 +178,7 @@ def _next_crawl(source: SourceView, now: datetime) -> str:
         return "–" if standing is None else "running"
     if standing.ordered:
         return "within a minute"
-    at = parse_moment(standing.next_run or None)
+    at = parse_moment(standing.next_run)
     if at is None:
         return "paused" if standing.paused else "at once"
     return ago(at, now) if at > now else "due"

@@ -1,16 +1,14 @@
 """``GET /last-collected``: when each source was last collected, for everybody: nothing of reasons, people or machines."""
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
-from hub.api.last_collected import find_last_collected
 from hub.web.pages.page import PageHandler
 
 _SORTS = {
     "name": lambda it: it.name,
-    "age": lambda it: it.collected or "",
-    "records": lambda it: it.records or 0,
+    "age": lambda it: it.standing.collected,
+    "records": lambda it: it.standing.records or 0,
 }
 
 
@@ -24,5 +22,6 @@ class LastCollectedPage(PageHandler):
         overview = await asyncio.to_thread(self.server.overviews.read)
         sort = str(self.get_query_argument("sort", "name"))
         key: Any = _SORTS.get(sort.removeprefix("-"), _SORTS["name"])
-        rows = sorted(find_last_collected(overview, datetime.now(UTC)), key=key, reverse=sort.startswith("-"))
+        served = [it for it in overview.sources if it.standing]
+        rows = sorted(served, key=key, reverse=sort.startswith("-"))
         self.render_page("last_collected.html", rows=rows, sort=sort)

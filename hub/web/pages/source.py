@@ -1,7 +1,7 @@
 """``GET /sources/NAME``: all of one source, and what can be done with it; ``…/ask/ACTION`` asks before what is not easily undone."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from crawlers.runtime.errors import FleetError
 from crawlers.runtime.heartbeat import read_heartbeat
 from crawlers.runtime.history import RunEntry, read_history
 from crawlers.runtime.manifest import MANIFEST, nearest
-from crawlers.runtime.release import release_folder
+from crawlers.runtime.release import format_release, release_folder
 from hub.releases import list_releases
 from hub.status import reasons
 from hub.web.acts import ACTS, offered
@@ -24,6 +24,10 @@ _RUNS_LISTED = 12
 _RELEASES_LISTED = 12
 _MANIFEST_BYTES = 64_000
 _BEGINNING = 80
+_UNTIL = {
+    f"in {words}": timedelta(hours=hours)
+    for words, hours in (("an hour", 1), ("a day", 24), ("a week", 168), ("four weeks", 672))
+}
 # They are no runs: what a person did with one.
 _JUDGED = ("approved", "discarded")
 
@@ -98,7 +102,9 @@ class AskPage(_OneSource):
         view = await self.find(name)
         if view is not None:
             release = str(self.get_query_argument("release", ""))[:64]
-            self.render_page("ask.html", view=view, act=ACTS[act], release=release, status=view.status)
+            now = datetime.now(UTC)
+            untils = [(words, format_release(now + after)) for words, after in _UNTIL.items()]
+            self.render_page("ask.html", view=view, act=ACTS[act], release=release, status=view.status, untils=untils)
 
 
 def _read(settings: Any, view: SourceView) -> dict[str, Any]:
@@ -138,7 +144,7 @@ def _told(view: SourceView) -> list[str]:
 
 def _took(run: RunEntry) -> float | None:
     """Seconds from the start of ``run`` to its end."""
-    started, ended = parse_moment(run.started), parse_moment(run.ended or None)
+    started, ended = parse_moment(run.started), parse_moment(run.ended)
     return (ended - started).total_seconds() if started and ended else None
 
 
