@@ -23,6 +23,7 @@ from hub.api.routes import tornado_routes
 from hub.books import open_books
 from hub.dataload.intake import Intake
 from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes, manifest_states
+from hub.diffs import Diffs
 from hub.jobs import FleetJobManager, listening_sockets
 from hub.keeper import Keeper
 from hub.metrics.registry import Metrics
@@ -81,11 +82,12 @@ class FleetHubServer(HubServer):
         self._read_manifests()  # now: worker processes, which inherit where to look for packages, start soon
         self.intake: Intake
         self.keeper: Keeper
+        self.diffs: Diffs
         self.metrics: Metrics
         self.events = Events(self)
         self.overviews = Overviews(self)
-        self.notices = Notices()
         self.worklist: Worklist
+        self.notices = Notices()
         self._intake_task: asyncio.Task[None] | None = None
 
     def configure_job_manager(self) -> None:
@@ -190,6 +192,7 @@ class FleetHubServer(HubServer):
         actions = {job: self.metrics.jobs.counted(job, action) for job, action in actions.items()}
         self.intake = Intake(self.settings, self.find_sources, open_books(), actions, self.worklist)
         self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention, self.worklist)
+        self.diffs = Diffs(self.keeper)
         self._intake_task = jobs.loop.create_task(self.intake.run())
         logger.info("the hub listens on %s", self.settings.url)
         if self.logins.is_open:

@@ -14,7 +14,7 @@ from hub.worklist import Job
 
 
 class JobLook(msgspec.Struct, kw_only=True):
-    """``seconds``: since it began; null where it waits. ``share``: how much is done, 0 to 1; ``per_second``: documents, or records;
+    """``seconds``: since it began, or how long it took; null where it waits. ``share``: how much is done, 0 to 1; ``per_second``: documents, or records;
     ``left_seconds``: if it goes on so. Null where that can't be told.
     """
 
@@ -85,12 +85,16 @@ def look_at_jobs(shared_dir: Path, sources: Iterable[str], open_jobs: list[Job])
     )
 
 
-def look_at_job(job: Job, now: datetime) -> JobLook:
+def look_at_job(job: Job, now: datetime | None = None) -> JobLook:
     """The job, and how far it is: by what its worker tells, else by how far that has read its files."""
+    now = now or datetime.now(UTC)
     look = JobLook(job=job)
-    if not job.started or job.ended:
+    if not job.started:
         return look
-    look.seconds = max(0.0, _seconds_since(job.started, now))
+    until = datetime.fromisoformat(job.ended) if job.ended else now
+    look.seconds = max(0.0, _seconds_since(job.started, until))
+    if job.ended:
+        return look
     progress = job.progress
     if progress is None:
         return look

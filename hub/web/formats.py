@@ -142,15 +142,19 @@ def plain(text: Any, limit: int = LONG) -> str:
     return safe(whole[:limit].replace("\n", " ").replace("\t", " ")) + ("…" if len(whole) > limit else "")
 
 
-def link(url: str | None, words: str = "") -> str:
-    """HTML: a link to another site, if ``url`` is one of the web; else its text alone, so that no script can hide in it."""
+def is_web(url: Any) -> bool:
+    """Whether it is an address of the web: no script can hide in it."""
     try:
-        parts = urlsplit(url or "")
-        is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
+        parts = urlsplit(url if isinstance(url, str) else "")
+        return parts.scheme in ("http", "https") and bool(parts.netloc)
     except ValueError:
-        is_web = False
+        return False
+
+
+def link(url: str | None, words: str = "") -> str:
+    """HTML: a link to another site, if ``url`` is one of the web; else its text alone."""
     shown = crawled(words or url, 120)
-    if not is_web:
+    if not is_web(url):
         return shown
     return f'<a href="{xhtml_escape(str(url))}" rel="noopener noreferrer nofollow">{shown}</a>'
 
