@@ -39,6 +39,8 @@ COMMANDS = {
     "pin": "fleet.releases:pin",
     "unpin": "fleet.releases:unpin",
     "clean": "fleet.releases:clean",
+    "user": "fleet.users:user",
+    "token": "fleet.users:token",
 }
 
 

@@ -15,21 +15,27 @@ from pymongo.errors import PyMongoError
 
 from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.manifest import Retention
+from hub.access.exposure import tls_context
 from hub.access.guard import Guard, GuardedApplication
+from hub.access.invitations import VALID_SECONDS
 from hub.access.logins import Logins
+from hub.alerts.task import make_watch
 from hub.api.routes import tornado_routes
 from hub.books import open_books
 from hub.dataload.intake import Intake
 from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes, manifest_states
 from hub.jobs import FleetJobManager, listening_sockets
 from hub.keeper import Keeper
-from hub.metrics.registry import Metrics
+        self.metrics = Metrics(self, open_books(), tuple(actions))
+        actions = {job: self.metrics.jobs.counted(job, action) for job, action in actions.items()}
+from hub.progress import clear_progress, progress_folder
 from hub.settings import HubSettings
 from hub.status import complete_status, status_of_fault, status_of_files
 from hub.web.events import Events
 from hub.web.overview import Overviews
 from hub.web.pages.refusal import RefusalHandler
 from hub.web.routes import page_routes
+from hub.worklist import Worklist
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +44,8 @@ FEATURES = ["config", "job", "dump", "upload", "source", "ws"]
 # names, or import them; our own endpoints do what is needed.
 ENDPOINTS = {"status", "sources", "source", "job_manager", "dump_manager", "upload_manager"}
 _MAX_BODY_BYTES = 64 * 1024
+# How long a connection may wait for the next request, its headers included, and how long a body may take.
+_IDLE_SECONDS, _BODY_SECONDS = 120.0, 60.0
 # Dumps run in threads: more of them than workers, so that a long one doesn't hold up the others.
 _THREADS = 8
 
@@ -77,7 +85,8 @@ class FleetHubServer(HubServer):
         self.metrics: Metrics
         self.events = Events(self)
         self.overviews = Overviews(self)
-        self._intake_task: asyncio.Task[None] | None = None
+        self.worklist: Worklist
+        self._tasks: list[asyncio.Task[None]] = []
 
     def configure_job_manager(self) -> None:
         loop = asyncio.get_event_loop()
@@ -149,8 +158,8 @@ class FleetHubServer(HubServer):
         for route in sdk:
             _set_needs(_handler(route))
         routes = [
-            *tornado_routes(self),
             *page_routes(own),
+            *tornado_routes(self),
             *sdk,
         ]
         self.route_patterns = [_pattern(route) for route in routes]
@@ -158,6 +167,9 @@ class FleetHubServer(HubServer):
             GuardedApplication(routes, Guard(self.settings, self.logins), RefusalHandler, **own),
             max_body_size=_MAX_BODY_BYTES,
             max_header_size=_MAX_BODY_BYTES,
+            ssl_options=tls_context(self.settings),
+            idle_connection_timeout=_IDLE_SECONDS,
+            body_timeout=_BODY_SECONDS,
         )
         try:
             server.listen(self.settings.port, address=self.settings.host)
@@ -173,19 +185,31 @@ class FleetHubServer(HubServer):
         actions = {"dump": self._dump, "upload": self._upload, "compare": lambda name: self.keeper.compare(name)}
         self.metrics = Metrics(self, open_books(), tuple(actions))
         actions = {job: self.metrics.jobs.counted(job, action) for job, action in actions.items()}
-        self.intake = Intake(self.settings, self.find_sources, open_books(), actions)
-        self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention)
-        self._intake_task = jobs.loop.create_task(self.intake.run())
+        folder = progress_folder(self.settings)
+        clear_progress(folder)
+        self.worklist = Worklist(folder, open_books())
+        self.intake = Intake(self.settings, self.find_sources, open_books(), actions, self.worklist)
+        self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention, self.worklist)
+        runs = [self.intake.run(), *([alerts.run()] if (alerts := make_watch(self)) else [])]
+        self._tasks = [jobs.loop.create_task(run) for run in runs]
         logger.info("the hub listens on %s", self.settings.url)
+        if self.logins.is_open:
+            link = self.logins.invite("admin")
+            logger.warning(
+                "Nobody can log in yet: everybody on this machine may look, and nobody change anything by a browser. Make the first "
+                "user, an admin, here, within %d minutes: %s",
+                VALID_SECONDS // 60,
+                link,
+            )
 
     def stop(self) -> None:
         """End everything that the hub started. Called once its loop has stopped."""
         jobs: FleetJobManager = self.managers["job_manager"]
         jobs.stop_workers()
         self.logins.stop()
-        if self._intake_task:
-            self._intake_task.cancel()
-            jobs.loop.run_until_complete(asyncio.gather(self._intake_task, return_exceptions=True))
+        for task in self._tasks:
+            task.cancel()
+        jobs.loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
 
     def status(self) -> bytes:
         """The status of all sources, as JSON."""

@@ -87,7 +87,8 @@ class HubSettings:
     def url(self) -> str:
         """Where a client on this machine reaches the hub."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        scheme = "https" if self.access.certificate else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}{self.access.prefix}"
 
     @property
     def mongodb_dir(self) -> Path:
@@ -122,14 +123,6 @@ class HubSettings:
             raise UsageError(
                 f"FLEET_DATA_DIR is {str(self.runtime.data_dir)!r}, which can't be made: {error}"
             ) from error
-
-    def check_exposure(self) -> None:
-        """:raises UsageError: others could reach the hub, and it has no login."""
-        if not self.on_loopback and not self.password:
-            raise UsageError(
-                f"FLEET_HUB_HOST is {self.host!r}, which others can reach, but the hub has no login. "
-                "Set FLEET_HUB_USER and FLEET_HUB_PASSWORD_FILE, or FLEET_HUB_HOST=127.0.0.1."
-            )
 
 
 def is_loopback(host: str) -> bool:

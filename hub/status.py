@@ -48,7 +48,7 @@ def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
     changes = read_changes(archive, archived) if archived else None
     crawled = _describe(archived) if archived else None
     if archived is None or (published and published.text != archived.release.text):
-        crawled = _description(folder)
+        crawled = read_plain_description(folder)
     return {
         "name": name,
         "published": published.text if published else None,
@@ -85,7 +85,7 @@ def complete_status(
     status["live"] = live.release if live else None
     status["documents"] = live.documents if live else 0
     if live:
-        crawled = _description(settings.archive_dir / status["name"] / live.release)
+        crawled = read_plain_description(settings.archive_dir / status["name"] / live.release)
         status["rejects"] = live.rejects + (crawled.rejects if crawled else 0)
     status["state"] = _state(status, under_way)
     return status
@@ -120,7 +120,7 @@ def _held(folder: Path, published: Release | None) -> dict[str, Any] | None:
         return None
     if held is None or (published is not None and held.at <= published.at):
         return None
-    described = _description(folder / HELD)
+    described = read_plain_description(folder / HELD)
     return {
         "release": held.text,
         "records": described.records if described else None,
@@ -200,10 +200,11 @@ def _ended(entry: dict[str, Any], status: str, at: str) -> dict[str, Any] | None
 
 
 def _describe(archived: Archived) -> Description | None:
-    return _description(archived.folder)
+    return read_plain_description(archived.folder)
 
 
-def _description(folder: Any) -> Description | None:
+def read_plain_description(folder: Path) -> Description | None:
+    """The ``release.json`` in ``folder``; None where there is none that is a plain file of the expected form."""
     path = folder / DESCRIPTION
     try:
         return read_description(folder) if path.is_file() and not path.is_symlink() else None

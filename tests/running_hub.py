@@ -96,13 +96,17 @@ class RunningHub:
         """Publish as a foreign crawler may: the pair and nothing else, renamed into place, data first."""
         folder = self.shared / f"{name}_crawled"
         folder.mkdir(exist_ok=True)
+        self.publish_into(folder, release, records)
+        return folder
+
+    def publish_into(self, folder: Path, release: str, records: list[dict[str, Any]] | list[bytes]) -> None:
+        """The same, in any folder."""
         lines = b"".join(record if isinstance(record, bytes) else orjson.dumps(record) + b"\n" for record in records)
         for file, content in (("data.ndjson", lines), ("release.txt", f"{release}\n".encode())):
             temporary = folder / f".{file}.new"
             temporary.write_bytes(content)
             temporary.chmod(0o444)
             temporary.replace(folder / file)
-        return folder
 
     def start(self) -> "RunningHub":
         with self.log.open("ab") as log:

@@ -44,6 +44,10 @@ class Invitations:
         """It was used: it is no more."""
         self._open.pop(_key(secret), None)
 
+    def put_back(self, secret: str, invitation: Invitation) -> None:
+        """It was not used after all."""
+        self._open[_key(secret)] = invitation
+
 
 def _key(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()

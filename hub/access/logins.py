@@ -8,17 +8,19 @@ import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from tornado.httputil import HTTPServerRequest
 
 from crawlers.runtime.errors import UsageError
+from hub.access.accounts import add_user
 from hub.access.audit import Audit, Entry, now_text
 from hub.access.invitations import Invitations
 from hub.access.lockout import Lockout
 from hub.access.passwords import is_password
 from hub.access.sessions import Sessions
 from hub.access.user import VISITOR, Role, User
-from hub.access.users_file import Known, UsersFile, hash_token, make_token
+from hub.access.users_file import GrantedRole, Known, UsersFile, hash_token, make_token
 from hub.settings import HubSettings
 
 logger = logging.getLogger(__name__)
@@ -101,6 +103,31 @@ class Logins:
             self._open = False
         return self._open
 
+    def invite(self, role: GrantedRole) -> str:
+        """The address at which, once, a user of that role can be made."""
+        return f"{self._settings.url}/welcome?secret={self.invitations.make(role)}"
+
+    async def accept(self, secret: str, name: str, password: str, address: str) -> str:
+        """Make the user to whom the invitation ``secret`` was given; the secret of a session of that user.
+
+        :raises Refusal: there is no such invitation, or none any more.
+        :raises UsageError: the name or the password may not be so.
+        """
+        invitation = self.invitations.find(secret)
+        if invitation is None:
+            raise Refusal(403, "this link was used, or is too old: `fleet user invite` makes another")
+        self.invitations.use(secret)  # first: it is good once, also for two at the same time
+        loop = asyncio.get_running_loop()
+        add = partial(add_user, self.users_file, name, invitation.role, password, self._settings.user)
+        try:
+            await loop.run_in_executor(self._checks, add)
+        except UsageError:
+            self.invitations.put_back(secret, invitation)
+            raise
+        user = User(name, invitation.role, "session")
+        self._note("user made by a one-time link", user, address, 200)
+        return self.begin_session(name)
+
     def identify(self, request: HTTPServerRequest, is_live: bool = False) -> User:
         """Who asks. ``is_live``: a page does by itself, so no session goes on by it.
 
@@ -128,8 +155,16 @@ class Logins:
 
         :raises Refusal: the name or the password is wrong, or it was tried too often.
         """
-        wait = self.lockout.wait_seconds(name, address)
-        if wait > 0:
+        await self.check_password(name, password, address)
+        self._note("login", User(name, self._role(name), "session"), address, 200)
+        return self.begin_session(name)
+
+    async def check_password(self, name: str, password: str, address: str) -> None:
+        """See that it is the password of the user ``name``.
+
+        :raises Refusal: it is not, or it was tried too often.
+        """
+        if (wait := self.lockout.wait_seconds(name, address)) > 0:
             raise _locked(wait)
         self.lockout.fail(name, address)
         account = self.known.users.get(name)
@@ -143,8 +178,9 @@ class Logins:
             self._note("login", User(name[:64], "visitor", "password"), address, 401, "wrong name or password")
             raise Refusal(401, "the name or the password is wrong")
         self.lockout.succeed(name, address)
-        user = User(name, self._role(name), "session")
-        self._note("login", user, address, 200)
+
+    def begin_session(self, name: str) -> str:
+        """A session of the user ``name``, who is known to be it; the secret for its cookie."""
         return self.sessions.begin(name, self._stamp(name))
 
     def log_out(self, user: User) -> None:

@@ -22,6 +22,11 @@ class AccessSettings:
     ``certificate``, ``key``: TLS (``FLEET_HUB_TLS_CERTIFICATE_FILE``, ``FLEET_HUB_TLS_KEY_FILE``).
     ``read_only``: refuses every change (``FLEET_HUB_READ_ONLY``).
     ``shell``: admins may use the SDK's terminal (``FLEET_HUB_SHELL``).
+    ``session_idle_seconds``, ``session_seconds``: when a session that nobody uses ends, and when each does
+    (``FLEET_HUB_SESSION_IDLE_SECONDS``, ``FLEET_HUB_SESSION_SECONDS``).
+
+    Of the ``fleet`` command alone: ``url``: where the hub is, if not on this machine (``FLEET_HUB_URL``); ``token_file``: holds a token
+    (``FLEET_HUB_TOKEN_FILE``); ``authorities``: certificates that sign the hub's (``FLEET_HUB_CA_FILE``).
     """
 
     users_file: Path
@@ -36,32 +41,47 @@ class AccessSettings:
     shell: bool
     session_idle_seconds: int
     session_seconds: int
+    url: str
+    token_file: Path | None
+    authorities: Path | None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], data_dir: Path) -> "AccessSettings":
         """:raises UsageError: a setting is wrong; the message names it."""
-        certificate = environment.get("FLEET_HUB_TLS_CERTIFICATE_FILE")
-        key = environment.get("FLEET_HUB_TLS_KEY_FILE")
+        certificate, key = (_path(environment, f"FLEET_HUB_TLS_{part}_FILE") for part in ("CERTIFICATE", "KEY"))
         if bool(certificate) != bool(key):
             raise UsageError(
                 "FLEET_HUB_TLS_CERTIFICATE_FILE and FLEET_HUB_TLS_KEY_FILE belong together: set both, or neither"
             )
-        users_file = environment.get("FLEET_HUB_USERS_FILE")
         hosts = (it.strip().lower().rstrip(".") for it in environment.get("FLEET_HUB_HOSTS", "").split(","))
         return cls(
-            users_file=Path(users_file).absolute() if users_file else data_dir / "users.toml",
+            users_file=_path(environment, "FLEET_HUB_USERS_FILE") or data_dir / "users.toml",
             local_token_file=data_dir / "local-token",
             audit_file=data_dir / "audit.ndjson",
             prefix=_prefix(environment.get("FLEET_HUB_PREFIX", "")),
             hosts=frozenset(filter(None, hosts)),
             trusted_proxies=_networks(environment.get("FLEET_HUB_TRUSTED_PROXIES", "")),
-            certificate=Path(certificate).absolute() if certificate else None,
-            key=Path(key).absolute() if key else None,
+            certificate=certificate,
+            key=key,
             read_only=_switch(environment, "FLEET_HUB_READ_ONLY"),
             shell=_switch(environment, "FLEET_HUB_SHELL"),
             session_idle_seconds=_seconds(environment, "FLEET_HUB_SESSION_IDLE_SECONDS", 2 * 3600),
             session_seconds=_seconds(environment, "FLEET_HUB_SESSION_SECONDS", 12 * 3600),
+            url=_url(environment.get("FLEET_HUB_URL", "")),
+            token_file=_path(environment, "FLEET_HUB_TOKEN_FILE"),
+            authorities=_path(environment, "FLEET_HUB_CA_FILE"),
         )
+
+
+def _path(environment: Mapping[str, str], name: str) -> Path | None:
+    text = environment.get(name)
+    return Path(text).absolute() if text else None
+
+
+def _url(text: str) -> str:
+    if text and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text):
+        raise UsageError(f"FLEET_HUB_URL is {text!r}: an address is expected, e.g. https://hub.example.org/fleet")
+    return text.rstrip("/")
 
 
 def _prefix(text: str) -> str:

@@ -84,7 +84,7 @@ class DumpHandler(ActionHandler):
     @described("Take up what the source has published, and wait for it.", parameters=ByParameters, answer=Action)
     async def post(self, name: str) -> None:
         self.read_parameters(ByParameters)
-        await self.act(name, lambda: self.server.intake.start("dump", name))
+        await self.act(name, lambda: self.server.intake.start("dump", name, self.who))
 
 
 class UploadHandler(ActionHandler):
@@ -95,7 +95,7 @@ class UploadHandler(ActionHandler):
     )
     async def post(self, name: str) -> None:
         options = {"force": True} if self.read_parameters(UploadParameters).force else {}
-        await self.act(name, lambda: self.server.intake.start("upload", name, **options))
+        await self.act(name, lambda: self.server.intake.start("upload", name, self.who, **options))
 
 
 class RollbackHandler(ActionHandler):

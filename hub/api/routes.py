@@ -6,7 +6,7 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from hub.api import actions, releases, sessions
+from hub.api import accounts, actions, releases, sessions
 from hub.api.handlers import StatusHandler
 from hub.api.metrics import MetricsHandler
 
@@ -38,6 +38,16 @@ ROUTES = [
     Route("/logout", sessions.LogoutHandler),
     Route("/metrics", MetricsHandler),
     Route("/fleet/whoami", sessions.WhoamiHandler),
+    Route("/welcome", sessions.WelcomeHandler),
+    Route("/fleet/password", accounts.OwnPasswordHandler),
+    Route("/fleet/users", accounts.UsersHandler),
+    Route("/fleet/users/{name}", accounts.UserHandler),
+    Route("/fleet/users/{name}/role", accounts.UserRoleHandler),
+    Route("/fleet/users/{name}/password", accounts.UserPasswordHandler),
+    Route("/fleet/tokens", accounts.TokensHandler),
+    Route("/fleet/tokens/{name}", accounts.TokenHandler),
+    Route("/fleet/invitations", accounts.InvitationsHandler),
+    Route("/fleet/audit", accounts.AuditHandler),
     Route("/fleet/status", StatusHandler),
     Route("/fleet/sources/{name}/releases", releases.ReleasesHandler),
     Route("/fleet/sources/{name}/diff", releases.DiffHandler),

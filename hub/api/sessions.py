@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from crawlers.runtime.errors import UsageError
 from hub.access.logins import Refusal
 from hub.api.base import FleetHandler
 from hub.api.description import NoParameters, described
@@ -19,6 +20,12 @@ class LoginParameters(msgspec.Struct, forbid_unknown_fields=True):
     password: _Word
     name: _Word = ""
     username: _Word = ""
+
+
+class WelcomeParameters(msgspec.Struct, forbid_unknown_fields=True):
+    secret: _Word
+    name: _Word
+    password: _Word
 
 
 class LoggedIn(msgspec.Struct):
@@ -58,16 +65,40 @@ class LoginHandler(FleetHandler):
         except Refusal as refusal:
             self.tell_refusal(refusal)
             return
+        self.welcome(secret, is_sdk=bool(asked.username))
+
+    def welcome(self, secret: str, is_sdk: bool = False) -> None:
+        """Begin to use the session ``secret``, and tell of it."""
+        logins = self.server.logins
         if self.current_user:  # the session of before, and with it what somebody else may have known of it
             logins.log_out(self.current_user)
         self.set_session_cookie(secret)
         user = logins.find_session(secret)
         assert user
-        if asked.username:  # as the SDK answers
-            result = {"username": name, "token": secret}
-            self.answer_json({"result": result, "status": "ok"})
+        if is_sdk:
+            self.answer_json({"result": {"username": user.name, "token": secret}, "status": "ok"})
         else:
             self.answer_json(LoggedIn(user.name, user.role, user.csrf, secret))
+
+
+class WelcomeHandler(LoginHandler):
+    """``POST /welcome``"""
+
+    in_read_only = False
+
+    @described("Make a user by a one-time link, and begin a session.", parameters=WelcomeParameters, answer=LoggedIn)
+    async def post(self) -> None:
+        asked = self.read_parameters(WelcomeParameters)
+        try:
+            secret = await self.server.logins.accept(
+                asked.secret, asked.name, asked.password, str(self.request.remote_ip)
+            )
+        except Refusal as refusal:
+            self.tell_refusal(refusal)
+        except UsageError as error:
+            self.tell(400, str(error))
+        else:
+            self.welcome(secret)
 
 
 class LogoutHandler(FleetHandler):

@@ -7,6 +7,17 @@ from tornado.web import StaticFileHandler
 
 from hub.web.events import EventsHandler
 from hub.web.pages.fleet import FleetPage
+from hub.web.pages.login import AccountPage, LoginPage, WelcomePage
+
+
+class StaticHandler(StaticFileHandler):
+    """Style, script and icon: for everybody, also for who has yet to log in."""
+
+    needs = None
+
+    def set_extra_headers(self, path: str) -> None:
+        self.set_header("Cache-Control", "no-cache")  # kept, but asked for anew: a hub of a new version has new ones
+
 
 _STATIC = str(Path(__file__).parent / "static")
 
@@ -22,5 +33,8 @@ def page_routes(own: dict[str, Any]) -> list[tuple[Any, ...]]:
     return [
         (r"/", FleetPage, own),
         (r"/events", EventsHandler, own),
+        (r"/login", LoginPage, own),
+        (r"/welcome", WelcomePage, own),
+        (r"/account", AccountPage, own),
         (r"/static/([a-z_-]+\.(?:css|js|svg))", StaticHandler, {"path": _STATIC}),
     ]

@@ -22,6 +22,7 @@ NAVIGATION = (
 class PageHandler(FleetHandler):
     """A page for people. ``here``: the page of the navigation that it belongs to."""
 
+    needs = "visitor"
     here = "/"
 
     def render_page(self, template: str, **values: Any) -> None:
