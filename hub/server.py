@@ -26,8 +26,7 @@ from hub.dataload.intake import Intake
 from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes, manifest_states
 from hub.jobs import FleetJobManager, listening_sockets
 from hub.keeper import Keeper
-        self.metrics = Metrics(self, open_books(), tuple(actions))
-        actions = {job: self.metrics.jobs.counted(job, action) for job, action in actions.items()}
+from hub.metrics.registry import Metrics
 from hub.progress import clear_progress, progress_folder
 from hub.settings import HubSettings
 from hub.status import complete_status, status_of_fault, status_of_files

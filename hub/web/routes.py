@@ -22,12 +22,6 @@ class StaticHandler(StaticFileHandler):
 _STATIC = str(Path(__file__).parent / "static")
 
 
-class StaticHandler(StaticFileHandler):
-    """What the pages are made with: open to everybody, the login's page needs it too."""
-
-    needs = None
-
-
 def page_routes(own: dict[str, Any]) -> list[tuple[Any, ...]]:
     """The routes of all pages. ``own``: what their handlers are made with."""
     return [
