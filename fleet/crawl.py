@@ -95,6 +95,8 @@ def _crawl(
                 patience=Patience(settings.timeout_seconds, settings.retry_pause_seconds),
                 on_record=show if limit else None,
                 refetch=refetch,
+                trigger="transform" if refetch == "never" else settings.trigger,
+                by=settings.by,
             )
         except Interrupted as error:
             click.echo(f"fleet: {name}: {error}", err=True)

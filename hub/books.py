@@ -10,6 +10,7 @@ import pymongo
 from biothings.hub import config
 from biothings.utils.hub_db import ChangeWatcher
 from pymongo import DESCENDING, MongoClient
+from pymongo.collection import Collection
 
 from hub.dataload.live import LiveBook, LiveRelease
 
@@ -43,6 +44,10 @@ class Books:
         """
         with pymongo.timeout(seconds):
             return self.live.find_all(), self.find_all()
+
+    def documents(self, source: str) -> Collection[dict[str, Any]]:
+        """The live collection of ``source``, to look at."""
+        return self._collections[source]
 
     def note_dump(self, source: str, entry: dict[str, Any]) -> None:
         # Only this key: an upload may be noting its own in the same document.

@@ -182,11 +182,11 @@ class FleetHubServer(HubServer):
     def before_start(self) -> None:
         jobs = self.managers["job_manager"]
         actions = {"dump": self._dump, "upload": self._upload, "compare": lambda name: self.keeper.compare(name)}
-        self.metrics = Metrics(self, open_books(), tuple(actions))
-        actions = {job: self.metrics.jobs.counted(job, action) for job, action in actions.items()}
         folder = progress_folder(self.settings)
         clear_progress(folder)
         self.worklist = Worklist(folder, open_books())
+        self.metrics = Metrics(self, open_books(), tuple(actions))
+        actions = {job: self.metrics.jobs.counted(job, action) for job, action in actions.items()}
         self.intake = Intake(self.settings, self.find_sources, open_books(), actions, self.worklist)
         self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention, self.worklist)
         runs = [self.intake.run(), *([alerts.run()] if (alerts := make_watch(self)) else [])]
@@ -219,12 +219,12 @@ class FleetHubServer(HubServer):
         found = [
             complete_status(
                 self.settings,
-                status_of_files(self.settings, name),
-                live.get(name),
-                entries.get(name, {}),
-                self.intake.under_way(name),
+                status_of_files(self.settings, manifest),
+                live.get(manifest.name),
+                entries.get(manifest.name, {}),
+                self.intake.under_way(manifest.name),
             )
-            for name in (classes.source.name for classes in sources)
+            for manifest in (classes.source.manifest for classes in sources)
         ]
         found += [status_of_fault(fault.name, fault.reason) for fault in faults]
         return orjson.dumps(sorted(found, key=lambda status: status["name"]))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -22,13 +22,13 @@ class _Window(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def parse(windows: tuple[str, ...], zone: str) -> tuple[tuple[_Window, ...], ZoneInfo]:
+def parse(windows: tuple[str, ...], zone: str) -> tuple[tuple[_Window, ...], tzinfo]:
     """The windows and the time zone.
 
     :raises ValueError: one is not of the form, there is no such zone, or no moment of the week is left.
     """
     try:
-        found = ZoneInfo(zone)
+        found = UTC if zone == "UTC" else ZoneInfo(zone)  # which a machine without a table of zones knows too
     except (KeyError, ValueError, OSError) as error:
         raise ValueError(f"zone is {zone!r}, which is no time zone: write e.g. America/New_York or UTC") from error
     return tuple(_parse_window(text) for text in windows), found
@@ -48,7 +48,7 @@ def find_end(windows: tuple[str, ...], zone: str, moment: datetime) -> datetime 
     return end.astimezone(UTC) if end > moment else None
 
 
-def _window_end(windows: Sequence[_Window], zone: ZoneInfo, moment: datetime) -> datetime | None:
+def _window_end(windows: Sequence[_Window], zone: tzinfo, moment: datetime) -> datetime | None:
     today = moment.astimezone(zone).date()
     for day in (today - timedelta(days=1), today):  # one that begins yesterday may go past midnight
         for window in windows:
@@ -61,7 +61,7 @@ def _window_end(windows: Sequence[_Window], zone: ZoneInfo, moment: datetime) ->
     return None
 
 
-def _combine_end(day: date, window: _Window, zone: ZoneInfo) -> datetime:
+def _combine_end(day: date, window: _Window, zone: tzinfo) -> datetime:
     past_midnight = window.end is None or window.end <= window.start
     local = datetime.combine(day + timedelta(days=past_midnight), window.end or time(), zone)
     return local.astimezone(UTC)

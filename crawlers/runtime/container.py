@@ -1,15 +1,16 @@
 """What a crawler's container says of itself, in ``<source>_state/container.json``, so that others need not ask it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from crawlers.runtime.errors import FleetError
+from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.json_files import read_json, write_json
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.release import format_release
-from crawlers.runtime.schedule import Schedule
+from crawlers.runtime.schedule import Schedule, check_cron
 
 CONTAINER = "container.json"
 
@@ -49,8 +50,20 @@ def read_container(state_dir: Path) -> Container | None:
         return None
 
 
-def find_schedule(manifest: Manifest, container: Container | None) -> Schedule:
-    """The schedule that holds: the container's setting, or else the manifest's."""
-    if container is None or not container.cron:
-        return manifest.timing
-    return msgspec.structs.replace(manifest.timing, kind="cron", cron=container.cron)
+def read_setting(environment: Mapping[str, str]) -> str:
+    """The setting ``FLEET_SCHEDULE``: five cron fields in UTC, which win over the manifest's schedule; empty where it is not set.
+
+    :raises UsageError: it is no schedule.
+    """
+    cron = environment.get("FLEET_SCHEDULE", "").strip()
+    if cron:
+        try:
+            check_cron(cron)
+        except ValueError as error:
+            raise UsageError(f"FLEET_SCHEDULE of {environment.get('FLEET_SOURCE') or 'the source'}: {error}") from error
+    return cron
+
+
+def find_schedule(manifest: Manifest, cron: str) -> Schedule:
+    """The schedule that holds: ``cron``, the container's setting, or where that is empty the manifest's."""
+    return msgspec.structs.replace(manifest.timing, kind="cron", cron=cron) if cron else manifest.timing

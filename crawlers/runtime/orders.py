@@ -61,7 +61,7 @@ def order(state_dir: Path, command: Command, by: str, reason: str = "") -> Order
 
 
 def read_orders(state_dir: Path) -> list[Order]:
-    """The orders that wait, the oldest first. One that can't be read is not among them: ``take_order`` removes it."""
+    """The orders that wait, the oldest first. One that can't be read is not among them."""
     found = [waiting for command in COMMANDS if (waiting := _read_order(state_dir, command))]
     return sorted(found, key=lambda waiting: waiting.at)
 
@@ -74,9 +74,17 @@ def take_order(state_dir: Path) -> Order | None:
     for waiting in read_orders(state_dir):
         if _remove(state_dir / ORDERS / f"{waiting.command}.json"):
             return waiting
-    for command in COMMANDS:
-        _remove(state_dir / ORDERS / f"{command}.json")  # what is no order would be found again each minute
     return None
+
+
+def drop_unreadable(state_dir: Path) -> None:
+    """Remove what lies there as an order and is none: it would be found again each minute.
+
+    :raises FleetError: it can't be removed.
+    """
+    for command in COMMANDS:
+        if _read_order(state_dir, command) is None:
+            _remove(state_dir / ORDERS / f"{command}.json")
 
 
 def pause(state_dir: Path, by: str, reason: str, until: datetime | None = None) -> Pause:

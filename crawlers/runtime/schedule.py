@@ -12,7 +12,8 @@ from crawlers.runtime import blackout
 from crawlers.runtime.pace import Pace
 
 _CRON_FIELD = r"(\*|\d+|[A-Za-z]{3})([-/,](\*|\d+|[A-Za-z]{3}))*"
-# Not sooner is a crawl tried again that was killed; each further time it takes twice as long.
+# A crawl that was killed is tried again at once: its machine went down. If it is killed again, not sooner than that, and each further
+# time it takes twice as long.
 _KILLED_PAUSE = timedelta(minutes=5)
 _SPLAY_MINUTES = 10
 _MOST_DOUBLINGS = 20
@@ -65,7 +66,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """From the end of a run to the next one, as an adaptive or continuous schedule has it at ``pace``; failures aside."""
         minutes = self.min_minutes
         if self.kind == "adaptive":
-            minutes = min(max(round(self.min_minutes * self.clamp(pace.factor)), minutes), self.max_minutes)
+            # To a whole minute, halves up: a little more, as 15 · 16.9 is 253.49999999999997 to a computer.
+            whole = int(self.min_minutes * self.clamp(pace.factor) + 0.5 + 1e-6)
+            minutes = min(max(whole, minutes), self.max_minutes)
         return timedelta(minutes=minutes)
 
     def clamp(self, factor: float) -> float:
@@ -85,14 +88,14 @@ def find_regular(schedule: Schedule, name: str, ended: datetime, pace: Pace) -> 
     if schedule.kind == "cron":
         splay = schedule.splay(name)
         at = next(CronSim(schedule.cron, (ended - splay).astimezone(UTC))) + splay
-        return _out_of_blackout(schedule, name, Turn(at, f"cron {schedule.cron}{_splayed(splay)}"))
+        return _at(schedule, name, at, f"cron {schedule.cron}{_splayed(splay)}")
     interval = schedule.interval(pace)
     why = "continuous"
     if schedule.min_minutes == schedule.max_minutes:
         why = "fixed"
     elif schedule.kind == "adaptive":
         why = f"adaptive, {schedule.min_minutes} min × {schedule.clamp(pace.factor):g}"
-    return _out_of_blackout(schedule, name, Turn(ended + interval, f"{in_words(interval)} after the last run ({why})"))
+    return _at(schedule, name, ended + interval, f"{in_words(interval)} after the last run ({why})")
 
 
 def find_turn(schedule: Schedule, name: str, pace: Pace, since: datetime | None) -> Turn:
@@ -102,23 +105,30 @@ def find_turn(schedule: Schedule, name: str, pace: Pace, since: datetime | None)
     """
     if not pace.ended:
         splay = schedule.splay(name)
-        first = Turn(since and since + splay, f"never crawled{_splayed(splay)}")
-        return _out_of_blackout(schedule, name, first)
+        if since is None:
+            return Turn(None, "never crawled")
+        return _at(schedule, name, since + splay, f"never crawled{_splayed(splay)}")
     ended = moment(pace.ended)
     regular = find_regular(schedule, name, ended, pace)
     if pace.outcome == "interrupted":
-        return _out_of_blackout(schedule, name, Turn(ended, "the last crawl was interrupted"))
+        return _at(schedule, name, ended, "the last crawl was interrupted")
     if not pace.failures or regular.at is None:
         return regular
+    again, why = _retry(schedule, pace)
+    if schedule.kind == "cron" and (pace.outcome != "killed" or ended + again >= regular.at):
+        return regular
+    return _at(schedule, name, ended + again, why)
+
+
+def _retry(schedule: Schedule, pace: Pace) -> tuple[timedelta, str]:
+    """How long after a run that failed the next one comes, and why then."""
     doublings = min(pace.failures - 1, _MOST_DOUBLINGS)
-    if schedule.kind == "cron":
-        again = ended + _KILLED_PAUSE * 2**doublings
-        if pace.outcome != "killed" or again >= regular.at:
-            return regular
-        return _out_of_blackout(schedule, name, Turn(again, "the last crawl was killed, so it is tried again"))
+    if pace.outcome == "killed":
+        pause = _KILLED_PAUSE * 2 ** (doublings - 1) if doublings else timedelta()
+        return min(pause, timedelta(minutes=schedule.max_minutes)), "the last crawl was killed, so it is tried again"
     pause = min(schedule.interval(pace) * 2**doublings, timedelta(minutes=schedule.max_minutes))
-    why = f"{in_words(pause)} after the last run, as {times(pace.failures)} failed"
-    return _out_of_blackout(schedule, name, Turn(ended + pause, why))
+    failed = "it failed" if pace.failures == 1 else f"the last {pace.failures} failed"
+    return pause, f"{in_words(pause)} after the last run, as {failed}"
 
 
 def check_cron(cron: str) -> None:
@@ -155,15 +165,13 @@ def in_words(span: timedelta) -> str:
     return f"{days} d" + (f" {hours} h" if hours else "")
 
 
-def times(number: int) -> str:
-    """``the last run`` or ``the last 3 runs``."""
-    return "it" if number == 1 else f"the last {number}"
+def _at(schedule: Schedule, name: str, at: datetime, reason: str) -> Turn:
+    return put_off(schedule, name, Turn(at, reason), at)
 
 
-def _out_of_blackout(schedule: Schedule, name: str, turn: Turn) -> Turn:
-    if turn.at is None or not schedule.blackout:
-        return turn
-    end = blackout.find_end(schedule.blackout, schedule.zone, turn.at)
+def put_off(schedule: Schedule, name: str, turn: Turn, at: datetime) -> Turn:
+    """``turn``, unless the moment ``at`` lies in a blackout: then the end of that."""
+    end = blackout.find_end(schedule.blackout, schedule.zone, at) if schedule.blackout else None
     if end is None:
         return turn
     end += schedule.splay(name)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from crawlers.runtime import blackout
 from crawlers.runtime.container import Container, find_schedule, read_container
 from crawlers.runtime.errors import FleetError
 from crawlers.runtime.held import find_held
@@ -24,7 +25,7 @@ from crawlers.runtime.release import (
     release_folder,
     state_folder,
 )
-from crawlers.runtime.schedule import Schedule, Turn, find_regular, find_turn, in_words, moment
+from crawlers.runtime.schedule import Schedule, Turn, find_regular, find_turn, in_words, moment, put_off
 from crawlers.runtime.settings import RuntimeSettings
 
 # What needs attention first comes first.
@@ -50,7 +51,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     ``collected``: when the last run ended that saw the whole source, published or unchanged; ``age_seconds``: since then.
     ``release``: what is published, as the crawler wrote it; ``released``: the same moment, which is the start of its crawl;
-    ``records`` and ``rejects``: of that release.
+    ``records``, ``rejects``, and the ``bytes`` of its data: of that release.
     ``run``, ``outcome``, ``run_started``, ``run_ended``: of the last run, whatever became of it; ``failures``: runs in a row that failed;
     ``fruitless``: runs in a row that found nothing new, since an adaptive interval last changed.
     ``schedule``: ``cron``, ``adaptive`` or ``continuous``; ``interval_seconds``: from the last collection to the regular next run.
@@ -81,6 +82,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     ordered: str = ""
     records: int | None = None
     rejects: int | None = None
+    bytes: int | None = None
     failures: int = 0
     fruitless: int = 0
 
@@ -154,6 +156,7 @@ def find_standing(where: RuntimeSettings | Path, manifest: Manifest, now: dateti
         ordered=ordered[0].command if ordered else "",
         records=described.records if described else None,
         rejects=described.rejects if described else None,
+        bytes=described.bytes if described else None,
         failures=facts.pace.failures,
         fruitless=facts.pace.fruitless,
     )
@@ -161,17 +164,38 @@ def find_standing(where: RuntimeSettings | Path, manifest: Manifest, now: dateti
 
 def is_due(standing: Standing, now: datetime) -> bool:
     """Whether the source's turn has come: by its schedule, unless it is paused or being crawled, or by order."""
+    if standing.outcome == "running":
+        return False
     if standing.ordered:
-        return standing.state != "running"
-    if standing.paused or standing.outcome == "running":
+        return True
+    if standing.paused:
         return False
     return not standing.next_run or moment(standing.next_run) <= now
+
+
+def find_rest(shared_dir: Path, manifest: Manifest, now: datetime) -> str:
+    """Why nothing is to be started at the source at the moment ``now``, but by a person; empty where nothing forbids it.
+
+    :raises ReleaseError: the pause can't be read.
+    """
+    state = state_folder(shared_dir, manifest.name)
+    if paused := read_pause(state, now):
+        return str(paused)
+    container = read_container(state)
+    schedule = find_schedule(manifest, container.cron if container else "")
+    end = blackout.find_end(schedule.blackout, schedule.zone, now)
+    return f"the site asks not to be visited now; blackout until {format_release(end)}" if end else ""
 
 
 def _gather(shared_dir: Path, manifest: Manifest, now: datetime) -> _Facts:
     folder, state = release_folder(shared_dir, manifest.name), state_folder(shared_dir, manifest.name)
     container = read_container(state)
-    facts = _Facts(name=manifest.name, now=now, schedule=find_schedule(manifest, container), container=container)
+    facts = _Facts(
+        name=manifest.name,
+        now=now,
+        schedule=find_schedule(manifest, container.cron if container else ""),
+        container=container,
+    )
 
     def read_run() -> None:
         facts.run = read_last_run(folder)
@@ -199,12 +223,16 @@ def _find_turn(facts: _Facts) -> Turn:
         turn = find_regular(facts.schedule, facts.name, collected, pace)
     else:
         turn = find_turn(facts.schedule, facts.name, pace, facts.since)
+    if turn.at is None or turn.at <= facts.now:  # overdue, but not in hours in which the site asks to be left alone
+        turn = put_off(facts.schedule, facts.name, turn, facts.now)
     if not facts.pause:
         return turn
     if not facts.pause.until:
         return Turn(None, f"not before `fleet resume {facts.name}`")
     until = moment(facts.pause.until)
-    return turn if turn.at and turn.at > until else Turn(until, "the pause ends then")
+    if turn.at and turn.at > until:
+        return turn
+    return put_off(facts.schedule, facts.name, Turn(until, "the pause ends then"), until)
 
 
 def _expect(facts: _Facts, collected: datetime) -> tuple[timedelta, timedelta]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hub.access.user import Role
 from hub.api.base import FleetHandler
 from hub.api.description import described
 
@@ -9,7 +10,7 @@ from hub.api.description import described
 class IndexHandler(FleetHandler):
     """``GET /``"""
 
-    needs = "visitor"
+    needs: Role | None = "visitor"
 
     async def get(self) -> None:
         self.answer_json(
@@ -32,7 +33,7 @@ class IndexHandler(FleetHandler):
 class StatusHandler(FleetHandler):
     """``GET /fleet/status``"""
 
-    needs = "visitor"
+    needs: Role | None = "visitor"
 
     @described("How each source stands.", answer=list[dict[str, Any]])
     async def get(self) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from crawlers.runtime.errors import UsageError
 from hub.access.logins import Refusal
+from hub.access.user import Role
 from hub.api.base import FleetHandler
 from hub.api.description import NoParameters, described
 
@@ -50,7 +51,8 @@ class Whoami(msgspec.Struct):
 class LoginHandler(FleetHandler):
     """``POST /login``"""
 
-    needs = needs_to_change = None
+    needs: Role | None = None
+    needs_to_change = None
     needs_csrf = False
     in_read_only = True
     audited = False  # the login itself is noted, by whoever knows how it went

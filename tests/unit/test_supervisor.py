@@ -17,7 +17,7 @@ from subprocess import Popen
 from crawlers.images.supervisor import supervise
 cron = Popen(["sleep", "300"])
 Path(sys.argv[1], "cron").write_text(str(cron.pid))
-sys.exit(supervise(cron.pid, Path(sys.argv[1]), sys.argv[2]))
+sys.exit(supervise(cron.pid, Path(sys.argv[1]), [sys.argv[2]]))
 """
 # Records itself as run-spider.sh does; told to stop, it ends well, and says so.
 CRAWL = """#!/bin/sh

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hub.access.user import Role
 from hub.api.base import FleetHandler
 from hub.api.sessions import LoginHandler, WelcomeHandler
 from hub.web.pages.page import PageHandler
@@ -11,6 +12,7 @@ class _FormPage(PageHandler):
     """A form whose answer is a page: itself again, with what was wrong, or where it was to lead to."""
 
     template = ""
+    needs: Role | None = None
 
     def get(self) -> None:
         self._render()

@@ -6,6 +6,7 @@ from typing import Any
 
 from tornado.template import Loader
 
+from hub.access.user import Role
 from hub.api.base import FleetHandler
 from hub.web import formats
 
@@ -22,7 +23,7 @@ NAVIGATION = (
 class PageHandler(FleetHandler):
     """A page for people. ``here``: the page of the navigation that it belongs to."""
 
-    needs = "visitor"
+    needs: Role | None = "visitor"
     here = "/"
 
     def render_page(self, template: str, **values: Any) -> None:

@@ -1,0 +1,56 @@
+"""How the hub is set up: each setting, where it comes from, and no secret of it."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import msgspec
+
+from hub.settings import HubSettings
+
+MASK = "••••••"
+_SECRET = re.compile(r"passw|secret|token|salt|credential|^key$|_key$", re.IGNORECASE)
+_LOGIN_IN_URL = re.compile(r"(?<=//)([^/@\s:]*):[^/@\s]*@")
+# In what follows the question mark of a database's URI, or of any other.
+_SECRET_IN_QUERY = re.compile(r"(?i)((?:passw|secret|token|key|authmechanismprop)[^=&\s]*=)[^&\s]+")
+
+
+class Setting(msgspec.Struct, kw_only=True):
+    """``name``: of the setting, or of the environment variable; ``value``: secrets are masked; ``of``: ``hub``, ``environment``."""
+
+    name: str
+    value: str
+    of: str
+
+
+def list_settings(settings: HubSettings, environment: Mapping[str, str] = os.environ) -> list[Setting]:
+    """The hub's settings as it understands them, and the variables that they come from."""
+    found = [Setting(name=name, value=value, of="hub") for name, value in _walk(settings, "")]
+    found += [
+        Setting(name=name, value=_masked(name, value), of="environment")
+        for name, value in sorted(environment.items())
+        if name.startswith("FLEET_")
+    ]
+    return found
+
+
+def _walk(value: Any, path: str) -> list[tuple[str, str]]:
+    if not is_dataclass(value):
+        return [(path, _masked(path.rpartition(".")[2], value))]
+    found: list[tuple[str, str]] = []
+    for field in fields(value):
+        inner = getattr(value, field.name)
+        found += _walk(inner, f"{path}.{field.name}" if path else field.name) if field.repr else [(field.name, MASK)]
+    return found
+
+
+def _masked(name: str, value: Any) -> str:
+    if value is None or value == "":
+        return ""
+    # The file that holds a secret may be named.
+    if _SECRET.search(name) and not name.upper().endswith(("_FILE", "_SECONDS")) and not isinstance(value, bool):
+        return MASK
+    text = _LOGIN_IN_URL.sub(rf"\1:{MASK}@", str(value))
+    return _SECRET_IN_QUERY.sub(rf"\1{MASK}", text)
