@@ -10,7 +10,8 @@ from crawlers.runtime.errors import UsageError
 from hub.alerts.configuration import AlertSettings, find_url
 from hub.alerts.incidents import Message
 
-logger = logging.getLogger(__name__)
+# What Apprise says of a try is in the reason that is given: not in the log once more.
+logging.getLogger(apprise.LOGGER_NAME).propagate = False
 
 _TYPES = {
     "bad": apprise.NotifyType.FAILURE,
