@@ -70,7 +70,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     bad: tuple[Bad, ...] = ("failing", "stale", "held")
     leave_out: tuple[str, ...] = ()
     settle_minutes: Annotated[float, msgspec.Meta(ge=0, le=10_080)] = 5
-    look_seconds: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 30
+    look_seconds: Annotated[float, msgspec.Meta(ge=0.2, le=3600)] = 30
     disk_free_percent: Annotated[float, msgspec.Meta(ge=0, le=100)] = 10
     link: Annotated[str, msgspec.Meta(pattern=r"^(https?://\S+)?$")] = ""
     flapping: Flapping = Flapping()

@@ -68,16 +68,17 @@ def _title(kind: str, found: list[Finding]) -> str:
 
 
 def _word(kind: str, finding: Finding) -> str:
-    if kind in ("flapping", "well"):
-        return {"flapping": "flapping", "well": f"well again: {finding.state}"}[kind]
-    return f"still {finding.state}" if kind == "steady" and finding.bad else finding.state
+    if kind == "steady":
+        return f"still {finding.state}" if finding.bad else "well, and stays so"
+    return {"flapping": "flapping", "well": "well again"}.get(kind, finding.state)
 
 
 def _line(kind: str, finding: Finding, settings: AlertSettings) -> str:
     flapping = settings.flapping
     why = f": {finding.reason}" if finding.reason else ""
     since = f" since {finding.since}" if finding.since else ""
-    line = f"{finding.thing} is {_word(kind, finding)}{since}{why}"
+    state = f": {finding.state}" if kind in ("well", "steady") and not finding.bad else ""
+    line = f"{finding.thing} is {_word(kind, finding)}{state}{since}{why}"
     if kind == "flapping":
         line = (
             f"{finding.thing} turned bad or well again more than {flapping.changes} times within {flapping.within_hours:g} hours; now "
