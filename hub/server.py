@@ -19,6 +19,7 @@ from hub.access.exposure import tls_context
 from hub.access.guard import Guard, GuardedApplication
 from hub.access.invitations import VALID_SECONDS
 from hub.access.logins import Logins
+from hub.alerts.task import make_watch
 from hub.api.routes import tornado_routes
 from hub.books import open_books
 from hub.dataload.intake import Intake
@@ -88,7 +89,7 @@ class FleetHubServer(HubServer):
         self.overviews = Overviews(self)
         self.worklist: Worklist
         self.notices = Notices()
-        self._intake_task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def configure_job_manager(self) -> None:
         loop = asyncio.get_event_loop()
@@ -193,7 +194,8 @@ class FleetHubServer(HubServer):
         self.intake = Intake(self.settings, self.find_sources, open_books(), actions, self.worklist)
         self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention, self.worklist)
         self.diffs = Diffs(self.keeper)
-        self._intake_task = jobs.loop.create_task(self.intake.run())
+        runs = [self.intake.run(), *([alerts.run()] if (alerts := make_watch(self)) else [])]
+        self._tasks = [jobs.loop.create_task(run) for run in runs]
         logger.info("the hub listens on %s", self.settings.url)
         if self.logins.is_open:
             link = self.logins.invite("admin")
@@ -209,9 +211,9 @@ class FleetHubServer(HubServer):
         jobs: FleetJobManager = self.managers["job_manager"]
         jobs.stop_workers()
         self.logins.stop()
-        if self._intake_task:
-            self._intake_task.cancel()
-            jobs.loop.run_until_complete(asyncio.gather(self._intake_task, return_exceptions=True))
+        for task in self._tasks:
+            task.cancel()
+        jobs.loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
 
     def status(self) -> bytes:
         """The status of all sources, as JSON."""

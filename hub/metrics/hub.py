@@ -1,12 +1,10 @@
 """What Prometheus is told of the hub: its database, what is live, its disks, its queue."""
 
 import logging
-import os
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from typing import Any
 
-import pymongo
 from prometheus_client.core import GaugeMetricFamily, Metric
 from pymongo.errors import PyMongoError
 
@@ -14,6 +12,7 @@ from crawlers.runtime.errors import ReleaseError
 from hub.books import Books
 from hub.dataload.live import LiveRelease
 from hub.dataload.pin import read_pin
+from hub.disks import find_disks
 from hub.metrics.facts import seconds_of
 from hub.settings import HubSettings
 
@@ -81,8 +80,7 @@ class HubCollector:
         live: dict[str, LiveRelease] = {}
         entries: dict[str, dict[str, Any]] = {}
         try:
-            with pymongo.timeout(_DATABASE_SECONDS):
-                live, entries = self._books.live.find_all(), self._books.find_all()
+            live, entries = self._books.read_all(_DATABASE_SECONDS)
             up = True
         except PyMongoError as error:
             logger.warning("metrics: the database can't be read: %s: %s", type(error).__name__, str(error)[:200])
@@ -127,22 +125,9 @@ def _steps(entries: dict[str, dict[str, Any]]) -> Iterable[Metric]:
 
 
 def _disks(settings: HubSettings) -> Iterable[Metric]:
-    """The file systems that the fleet writes to; those that are one and the same are told once, by the first name."""
-    folders = {
-        "shared": settings.runtime.shared_dir,
-        "archive": settings.archive_dir,
-        "data": settings.runtime.data_dir,
-    }
     size = GaugeMetricFamily("fleet_disk_size_bytes", "Size of the file system.", labels=["disk"])
     free = GaugeMetricFamily("fleet_disk_free_bytes", "What of it is free to us.", labels=["disk"])
-    seen = set()
-    for disk, folder in folders.items():
-        try:
-            device, state = folder.stat().st_dev, os.statvfs(folder)
-        except OSError:  # not made yet
-            continue
-        if device not in seen:
-            seen.add(device)
-            size.add_metric([disk], state.f_blocks * state.f_frsize)
-            free.add_metric([disk], state.f_bavail * state.f_frsize)
+    for disk, (size_bytes, free_bytes) in find_disks(settings).items():
+        size.add_metric([disk], size_bytes)
+        free.add_metric([disk], free_bytes)
     return size, free
