@@ -87,7 +87,14 @@ def test_a_person_is_sent_to_the_login_and_back(browser: Browser) -> None:
 
 @pytest.mark.parametrize(
     "elsewhere",
-    ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "/\t/evil.example", "\\\\evil"],
+    [
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "javascript:alert(1)",
+        "/\t/evil.example",
+        "\\\\evil",
+    ],
 )
 def test_no_login_leads_to_another_site(browser: Browser, elsewhere: str) -> None:
     assert elsewhere not in browser.get("/login", params={"next": elsewhere}, headers=PAGE).text
