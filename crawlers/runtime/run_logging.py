@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from crawlers.runtime.errors import FleetError, Interrupted
+from crawlers.runtime.errors import FleetError, Interrupted, StuckError
 from crawlers.runtime.housekeeping_table import Housekeeping
 from crawlers.runtime.logs import as_json, context, describe
 from crawlers.runtime.run_log import LOGS, SUFFIX, LogFile, find_log_files
@@ -35,7 +35,7 @@ class RunLogHandler(logging.Handler):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         logging.getLogger().removeHandler(self)
-        if error is not None and kind is not None:
+        if error is not None and kind is not None and not issubclass(kind, StuckError):  # the watchdog wrote that
             known = issubclass(kind, FleetError | Interrupted)  # a person can act on it: the text says all
             level, info = logging.ERROR, None if known else (kind, error, traceback)
             text = str(error) or kind.__name__

@@ -71,6 +71,7 @@ class Watch:
         self._counts = counts
         self._limit_seconds = limit_seconds
         self._look_seconds = min(_LOOK_SECONDS, limit_seconds / 5) if limit_seconds else _LOOK_SECONDS
+        self._write_seconds = min(_WRITE_SECONDS, 2 * self._look_seconds)
         self.expected: int | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep_looking, name="watch", daemon=True)
@@ -114,6 +115,8 @@ class Watch:
         return read_verdict(self._folder, self._run)
 
     def _keep_looking(self) -> None:
+        # A signal that this thread took would not wake the main one, which may wait for an answer that never comes.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, STACK_SIGNAL})
         while not self._ended.wait(self._look_seconds):
             self._look()
 
@@ -126,7 +129,7 @@ class Watch:
             self._seen, self._moved, self._moved_at = seen, now, datetime.now(UTC)
         if self._limit_seconds:
             self._tell(max(self._moved, tally.patient_until) + self._limit_seconds)
-        if now - self._written >= _WRITE_SECONDS:
+        if now - self._written >= self._write_seconds:
             self._written = now
             try:
                 write_heartbeat(self._folder, self._describe())
@@ -165,16 +168,15 @@ class Watch:
 
     def _tell(self, deadline: float) -> None:
         """Tell the watchdog until when something has to move, by the machine's monotonic clock."""
-        if deadline == self._told:
-            return
-        self._told = deadline
-        try:
-            os.write(self._pipe, f"{deadline}\n".encode())
-        except OSError:
-            logger.warning("the watchdog of this crawl has ended: a new one is started")
+        if self._has_watchdog_ended() and not self.verdict():
+            logger.warning("the watchdog of this crawl was killed: a new one is started")
             os.close(self._pipe)
             self._start_watchdog()
-            os.write(self._pipe, f"{deadline}\n".encode())
+            self._told = float("-inf")
+        if deadline != self._told:
+            self._told = deadline
+            with suppress(OSError):  # it ended just now
+                os.write(self._pipe, f"{deadline}\n".encode())
 
     def _start_watchdog(self) -> None:
         order = {
@@ -201,9 +203,11 @@ class Watch:
     def _see_watchdog_off(self) -> None:
         """Wait for the watchdog to end, which takes a moment, but not where it has just found that the crawl is stuck."""
         deadline = time.monotonic() + _LEAVE_SECONDS
-        while time.monotonic() < deadline:
-            with suppress(ChildProcessError):
-                if os.waitpid(self._watchdog, os.WNOHANG) == (0, 0):
-                    time.sleep(0.005)
-                    continue
-            return
+        while not self._has_watchdog_ended() and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+    def _has_watchdog_ended(self) -> bool:
+        try:
+            return os.waitpid(self._watchdog, os.WNOHANG) != (0, 0)
+        except ChildProcessError:
+            return True

@@ -78,7 +78,7 @@ class Watchdog:
         message = self._describe(stacks)
         with suppress(OSError):
             write_verdict(self._folder, self._run, message)
-        self._tell(f"{message}\nIt is ended.", stacks)
+        self._tell(message, stacks)
         self._send(self._crawl, signal.SIGTERM)
         grace_seconds = min(_GRACE_SECONDS, max(1.0, self._limit_seconds))
         killed = not _is_gone(self._crawl, grace_seconds)
@@ -155,14 +155,15 @@ class Watchdog:
 
 
 def describe_stack(stacks: str) -> str:
-    """Where the thread that took the signal is, the main one: its innermost frame, and the innermost of our code or a source's."""
+    """Where the thread that took the signal is, the main one: its innermost frame, and who called it: a source's code, or ours."""
     current = re.search(r"^Current thread .*\n((?:\s+.*\n?)*)", stacks, re.MULTILINE)
     frames = [found for line in (current[1] if current else "").splitlines() if (found := _FRAME.match(line))]
     if not frames:
         return ""
-    own = next((frame for frame in frames if not re.search(r"/lib/python3|site-packages|^<", frame["file"])), None)
-    shown = [frames[0]] if own is None or own is frames[0] else [own, frames[0]]
-    return ", by way of ".join(f"{Path(it['file']).name}:{it['line']} ({it['name']})" for it in shown[::-1])
+    own = [frame for frame in frames if not re.search(r"/lib/python3|site-packages|^<", frame["file"])]
+    sources = [frame for frame in own if "/crawlers/runtime/" not in frame["file"] and "/fleet/" not in frame["file"]]
+    callers = [frame for frame in (sources or own)[:1] if frame is not frames[0]]
+    return ", called by ".join(f"{it['name']} ({Path(it['file']).name}:{it['line']})" for it in [frames[0], *callers])
 
 
 def find_descendants(process: int) -> set[int]:
