@@ -86,7 +86,9 @@ class Fleet:
         """The names of all files in the release folder, hidden ones too, but for the lock, what tells of runs, and rejects kept apart."""
         folder = self.folder(name)
         names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-        return sorted(names - {".lock", "last-run.json", "history.ndjson", "heartbeat.json", "stuck.json", "unpublished"})
+        return sorted(
+            names - {".lock", "last-run.json", "history.ndjson", "heartbeat.json", "stuck.json", "unpublished"}
+        )
 
     def records(self, name: str) -> list[dict[str, Any]]:
         return read_ndjson(self.folder(name) / "data.ndjson")

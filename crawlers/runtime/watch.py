@@ -63,7 +63,9 @@ class Watch:
     ``expected``: how many records there will be, by the last release.
     """
 
-    def __init__(self, folder: Path, state_dir: Path, run: str, tally: Tally, counts: Counts, limit_seconds: float) -> None:
+    def __init__(
+        self, folder: Path, state_dir: Path, run: str, tally: Tally, counts: Counts, limit_seconds: float
+    ) -> None:
         self._folder = folder
         self._state_dir = state_dir
         self._run = run

@@ -79,7 +79,9 @@ HANGS |= {
     "connection": Hang("api", "asking for http://site.invalid/first", address="deaf"),
     "connection-scrapy": Hang("scrapy", "asking for http://site.invalid/first", address="deaf"),
     "body": Hang("api", "asking for http://site.invalid/first", answers={"/first": Answer("x" * 999, fault="stall")}),
-    "body, the watchdog killed": Hang("api", "asking for http://site.invalid/first", answers={"/first": Answer("x" * 999, fault="stall")}),
+    "body, the watchdog killed": Hang(
+        "api", "asking for http://site.invalid/first", answers={"/first": Answer("x" * 999, fault="stall")}
+    ),
     "body-scrapy": Hang("scrapy", "http://site.invalid/first", answers={"/first": Answer("x" * 999, fault="stall")}),
     # Python code that never ends, and code in C, which lets no other thread and no signal handler of Python run.
     "loop-scrapy": Hang("scrapy", "parse (spider.py:10)", then="while True: pass"),
