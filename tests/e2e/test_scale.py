@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -53,7 +52,18 @@ def scaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
     compose = Compose(f"fleet-scale-{os.getpid()}", folder / "override.yml", {"FLEET_VOLUME": str(folder / "shared")})
     try:
         _provide_redis()
-        started = ("--profile", "scale", "up", "-d", "--build", "--wait", "--scale", "harvester=3", "harvester", "server")
+        started = (
+            "--profile",
+            "scale",
+            "up",
+            "-d",
+            "--build",
+            "--wait",
+            "--scale",
+            "harvester=3",
+            "harvester",
+            "server",
+        )
         checked(compose.run(*started, timeout=900))
         yield compose
     finally:
