@@ -20,7 +20,9 @@ class Books:
     """``live``: which release is live. The rest tells how dumps and uploads went, in the SDK's collections and form."""
 
     def __init__(self, uri: str, books: str, collections: str) -> None:
-        patience: dict[str, Any] = {} if "serverselectiontimeoutms" in uri.lower() else {"serverSelectionTimeoutMS": _TIMEOUT_MS}
+        patience: dict[str, Any] = (
+            {} if "serverselectiontimeoutms" in uri.lower() else {"serverSelectionTimeoutMS": _TIMEOUT_MS}
+        )
         client: MongoClient = MongoClient(uri, tz_aware=True, **patience)
         self.live = LiveBook(client[books], client[collections])
         self._src_dump = client[books][config.DATA_SRC_DUMP_COLLECTION]
