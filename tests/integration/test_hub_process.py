@@ -261,6 +261,8 @@ def test_fleet_up_brings_the_demonstration_live_and_ends_all_that_it_started(tmp
             assert f"{hub.status('demo')['documents']} documents" in "".join(said)
             again = hub.run("up")
             assert again.returncode == 3
+            assert hub.run("order", "demo").returncode == 0
+            wait_for(lambda: hub.status("demo")["standing"]["outcome"] == "unchanged", "the order to be carried out")
             os.killpg(up.pid, signal.SIGINT)
             up.stdout.read()
             assert up.wait() == 0
