@@ -42,6 +42,8 @@ def crawl(
     on_record: Callable[[dict[str, Any]], None] | None = None,
     refetch: Refetch = "stale",
     stuck_minutes: float | None = None,
+    trigger: str = "hand",
+    by: str = "",
 ) -> Description:
     """Crawl ``source`` now and publish its release below ``shared_dir``; returns the published ``release.json``.
 
@@ -49,6 +51,7 @@ def crawl(
 
     :param refetch: which stored pages the site is asked for again, where the source keeps its pages; ``KeptPages`` says more.
     :param stuck_minutes: how long nothing may move before a watchdog ends this process, in place of what the manifest says; 0: for ever.
+    :param trigger: what had it start, and ``by`` whom: see ``RunEntry``.
     :raises LockedError: another crawl of the source is under way.
     :raises HeldError: the publish gate holds its release back, for a person to approve or discard.
     :raises PartialError: ``limit`` cut it short.
@@ -62,7 +65,7 @@ def crawl(
     state_dir = state_folder(shared_dir, source.name)
     with stopping() as stop, RunLogHandler() as log, ReleaseWriter(shared_dir, manifest, resumed, version) as writer:
         tally = Tally()
-        with recorded(writer, tally, version) as entry:
+        with recorded(writer, tally, version, trigger, by, limit) as entry:
             log.begin(state_dir, source.name, entry.run, manifest.housekeeping)
             limit_seconds = stuck_seconds(manifest, patience, stuck_minutes)
             with (

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from crawlers.runtime.json_files import write_json
 from crawlers.runtime.lock import is_locked
-from crawlers.runtime.temporary import create_temporary, temporary_path
 
 HEARTBEAT = "heartbeat.json"
 
@@ -59,14 +59,7 @@ def write_heartbeat(folder: Path, heartbeat: Heartbeat) -> None:
 
     :raises OSError: the disk failed.
     """
-    temporary = temporary_path(folder, HEARTBEAT)
-    try:
-        with create_temporary(folder, HEARTBEAT) as file:
-            file.write(msgspec.json.encode(heartbeat) + b"\n")
-            temporary.replace(folder / HEARTBEAT)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_json(folder, HEARTBEAT, heartbeat)
 
 
 def remove_heartbeat(folder: Path) -> None:

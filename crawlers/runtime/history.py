@@ -28,8 +28,11 @@ from crawlers.runtime.errors import (
 )
 from crawlers.runtime.heartbeat import remove_heartbeat
 from crawlers.runtime.held import find_held
+from crawlers.runtime.json_files import read_json, write_json
 from crawlers.runtime.lock import is_locked, source_lock
+from crawlers.runtime.pace import Pace, advance
 from crawlers.runtime.release import Counts, Description, ErrorCount, format_release, read_release
+from crawlers.runtime.schedule import Schedule
 from crawlers.runtime.tally import Tally
 from crawlers.runtime.temporary import create_temporary, remove_abandoned, temporary_path
 from crawlers.runtime.verdict import read_verdict
@@ -54,6 +57,8 @@ class RunEntry(msgspec.Struct, kw_only=True):
     ``interrupted`` (by a signal) or ``killed``; and, for what a person did with a held release, ``approved`` or ``discarded``.
     ``message``: why nothing was published, in words, and where it hung; ``reasons``: those of the publish gate.
     ``errors``: by class (the keys of ``tally.ADVICE``); ``coverage``: that of the release which was made.
+    ``trigger``: what had it start: ``schedule``, ``order`` (``by`` says whose), ``hand``, or ``transform``, which asks no site; empty
+    in runs of older versions. ``limit``: of records, with which it was tried out. ``pace``: how the schedule stood before it.
     """
 
     source: str
@@ -70,6 +75,10 @@ class RunEntry(msgspec.Struct, kw_only=True):
     counts: Counts = msgspec.field(default_factory=Counts)
     errors: dict[str, ErrorCount] = msgspec.field(default_factory=dict)
     coverage: dict[str, float] = msgspec.field(default_factory=dict)
+    trigger: str = ""
+    by: str = ""
+    limit: int = 0
+    pace: Pace | None = None
 
     def describe(self, description: Description) -> None:
         """Take over what ``description`` says of the release that this run made."""
@@ -77,9 +86,12 @@ class RunEntry(msgspec.Struct, kw_only=True):
 
 
 @contextmanager
-def recorded(writer: ReleaseWriter, tally: Tally, code_version: str) -> Iterator[RunEntry]:
+def recorded(
+    writer: ReleaseWriter, tally: Tally, code_version: str, trigger: str = "hand", by: str = "", limit: int = 0
+) -> Iterator[RunEntry]:
     """Record the crawl within the block, which holds the source's lock: its start, and its end however it comes.
 
+    ``trigger``, ``by`` and ``limit`` are those of the entry.
     The block sets ``outcome`` of the entry where that isn't ``published``; one that it leaves by an error is told by the error.
     """
     folder = writer.folder
@@ -90,6 +102,10 @@ def recorded(writer: ReleaseWriter, tally: Tally, code_version: str) -> Iterator
         started=format_release(writer.started),
         run=f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}",
         code_version=code_version,
+        trigger=trigger,
+        by=by,
+        limit=limit,
+        pace=_read_pace(folder, writer.manifest.timing),
     )
     _write(folder, run)
     try:
@@ -147,6 +163,31 @@ def read_history(folder: Path, last: int | None = None) -> list[RunEntry]:
     return list(entries)
 
 
+def find_pace(folder: Path, schedule: Schedule, last: RunEntry | None) -> Pace:
+    """How the schedule of the source with the release folder ``folder`` stands after ``last``, what ``read_last_run`` gives.
+
+    :raises ReleaseError: its history can't be read. It is only where a version before this one wrote the last line.
+    """
+    if last is None:
+        return Pace()
+    if last.pace is not None:
+        return advance(last.pace, last, schedule)
+    return replay_pace(read_history(folder), schedule)
+
+
+def replay_pace(runs: list[RunEntry], schedule: Schedule) -> Pace:
+    """How the schedule stands after ``runs``, the oldest first, from the first of them on."""
+    pace = before = Pace()
+    held: RunEntry | None = None
+    for run in runs:
+        if held and run.release == held.release and run.outcome in ("approved", "discarded"):
+            pace = advance(before, msgspec.structs.replace(held, outcome=run.outcome), schedule)
+            continue
+        held, before = (run, pace) if run.outcome == "held" else (None, before)
+        pace = advance(pace, run, schedule)
+    return pace
+
+
 def append(folder: Path, run: RunEntry) -> None:
     """Add a line to the history. Only who holds the source's lock may.
 
@@ -178,8 +219,7 @@ def settle_killed(folder: Path) -> None:
         with source_lock(folder):
             remove_abandoned(folder)
             remove_heartbeat(folder)
-            if (run := _settle_last(folder)) is not None:
-                _write(folder, run)
+            _settle_last(folder)
     except (filelock.Timeout, ReleaseError, OSError) as error:
         logger.warning("what the killed run left is for the next one to remove: %s", error)
 
@@ -194,18 +234,19 @@ def _outcome_of(error: BaseException, exit_code: int) -> str:
     return {EXIT_PARTIAL: "partial", EXIT_HELD: "held"}.get(exit_code, "failed")
 
 
-def _settle_last(folder: Path) -> RunEntry | None:
-    """Write the line of the last crawl, if it was killed before it could; returns what became of it then."""
+def _settle_last(folder: Path) -> None:
+    """Write what became of the last crawl, if it was killed before it could."""
     try:
         run = _read_last(folder)
     except ReleaseError as error:
         logger.warning("%s", error)
-        return None
+        return
     if run is None or run.outcome != "running":
-        return None
+        return
+    ended = _killed(folder, run)
     if not any(_same(run, entry) and entry.outcome != "running" for entry in read_history(folder, last=20)):
-        append(folder, _killed(folder, run))
-    return _killed(folder, run)
+        append(folder, ended)
+    _write(folder, ended)
 
 
 def _killed(folder: Path, run: RunEntry) -> RunEntry:
@@ -224,17 +265,17 @@ def _killed(folder: Path, run: RunEntry) -> RunEntry:
 
 
 def _read_last(folder: Path) -> RunEntry | None:
-    path = folder / LAST_RUN
+    return read_json(
+        folder / LAST_RUN, RunEntry, "It tells of the last crawl; remove it, the next crawl writes it anew."
+    )
+
+
+def _read_pace(folder: Path, schedule: Schedule) -> Pace:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            return msgspec.json.decode(file.read(), type=RunEntry)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ReleaseError(
-            f"{path}: {error}. It tells of the last crawl; remove it, the next crawl writes it anew."
-        ) from error
+        return find_pace(folder, schedule, read_last_run(folder))
+    except ReleaseError as error:  # the crawl matters more
+        logger.warning("%s", error)
+        return Pace()
 
 
 def _same(run: RunEntry, other: RunEntry) -> bool:
@@ -257,9 +298,6 @@ def _trim(path: Path) -> None:
 
 def _write(folder: Path, run: RunEntry) -> None:
     try:
-        with create_temporary(folder, LAST_RUN) as file:
-            file.write(msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n")
-            temporary_path(folder, LAST_RUN).replace(folder / LAST_RUN)
+        write_json(folder, LAST_RUN, run)
     except OSError as error:  # the crawl's own outcome matters more
         logger.warning("%s: %s can't be written: %s", run.source, folder / LAST_RUN, error)
-        temporary_path(folder, LAST_RUN).unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from crawlers.runtime.errors import UsageError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 STUCK_MINUTES_MAX = 10_080
+TRIGGERS = ("hand", "schedule", "order")
 PROJECT_URL = "https://github.com/crawler-fleet/crawler-fleet"
 
 
@@ -26,6 +27,8 @@ class RuntimeSettings:
     wins (``FLEET_RETRY_PAUSE_SECONDS``).
     ``stuck_minutes``: how long a crawl may show no move before it is ended, in place of what each manifest says; 0: for ever; None:
     the manifests' (``FLEET_STUCK_MINUTES``).
+    ``trigger``: what starts the crawl, for the run history: ``hand``, ``schedule`` or ``order`` (``FLEET_TRIGGER``); ``by`` whom it
+    was ordered (``FLEET_BY``).
     """
 
     data_dir: Path
@@ -35,6 +38,8 @@ class RuntimeSettings:
     timeout_seconds: float = 60.0
     retry_pause_seconds: float = 0.5
     stuck_minutes: float | None = None
+    trigger: str = TRIGGERS[0]
+    by: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "RuntimeSettings":
@@ -47,6 +52,8 @@ class RuntimeSettings:
             timeout_seconds=_seconds(environment, "FLEET_TIMEOUT_SECONDS", cls.timeout_seconds),
             retry_pause_seconds=_seconds(environment, "FLEET_RETRY_PAUSE_SECONDS", cls.retry_pause_seconds),
             stuck_minutes=_stuck_minutes(environment),
+            trigger=_trigger(environment),
+            by=environment.get("FLEET_BY", ""),
         )
 
 
@@ -68,6 +75,13 @@ def _stuck_minutes(environment: Mapping[str, str]) -> float | None:
             f"FLEET_STUCK_MINUTES is {text!r}: expected is a number of minutes, up to {STUCK_MINUTES_MAX}; 0: a crawl may take for ever"
         )
     return minutes
+
+
+def _trigger(environment: Mapping[str, str]) -> str:
+    trigger = environment.get("FLEET_TRIGGER") or TRIGGERS[0]
+    if trigger not in TRIGGERS:
+        raise UsageError(f"FLEET_TRIGGER is {trigger!r}: one of {', '.join(TRIGGERS)} is expected")
+    return trigger
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
