@@ -182,7 +182,9 @@ class TokensHandler(AccountsHandler):
     @described("Make a token; what it is, is told this once.", parameters=TokenParameters, answer=NewToken)
     async def post(self) -> None:
         asked, file = self.read_parameters(TokenParameters), self.server.logins.users_file
-        await self.change(lambda: NewToken(asked.name, accounts.add_token(file, asked.name, asked.role, asked.days)))
+        await self.change(
+            lambda: NewToken(asked.name, accounts.add_token(file, asked.name, asked.role, asked.days)), 409
+        )
 
 
 class TokenHandler(AccountsHandler):

@@ -78,7 +78,7 @@ def _state(hub: RunningHub) -> str:
     known = [
         (hub.data / "users.toml").read_text(),
         *files,
-        str([it["_id"] for it in books.list_collections()] if False else sorted(books.list_collection_names())),
+        *sorted(books.list_collection_names()),
     ]
     known += [str(hub.status("site")[key]) for key in ("live", "archived", "published", "pinned", "documents")]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()
