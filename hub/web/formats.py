@@ -159,6 +159,11 @@ def link(url: str | None, words: str = "") -> str:
     return f'<a href="{xhtml_escape(str(url))}" rel="noopener noreferrer nofollow">{shown}</a>'
 
 
+def bare(url: str) -> str:
+    """``url`` for people, e.g. ``data.example.org/terms``: without scheme and the slash at its end."""
+    return url.partition("://")[2].rstrip("/") or url
+
+
 def url_part(text: str) -> str:
     """``text`` as one part of a path, or a value of a query."""
     return quote(text, safe="")
@@ -166,5 +171,5 @@ def url_part(text: str) -> str:
 
 SCOPE: dict[str, Any] = {
     it.__name__: it
-    for it in (number, size, share, span, short_span, when, day, lasts, age, ago, crawled, plain, link, url_part)
+    for it in (number, size, share, span, short_span, when, day, lasts, age, ago, crawled, plain, link, bare, url_part)
 }
