@@ -15,6 +15,10 @@ MASK = "••••••"
 _SECRET = re.compile(r"passw|secret|token|salt|credential|^key$|_key$", re.IGNORECASE)
 
 
+# Options of a database's URI have names of their own: tlsCertificateKeyFilePassword.
+_SECRET_OPTION = re.compile(r"(?i)([?&][a-z]*(?:passw|secret|token|mechanismprop)[a-z]*=)[^&\s]+")
+
+
 class Setting(msgspec.Struct, kw_only=True):
     """``name``: of the setting, or of the environment variable; ``value``: secrets are masked; ``of``: ``hub``, ``environment``."""
 
@@ -50,4 +54,4 @@ def _masked(name: str, value: Any) -> str:
     # The file that holds a secret may be named.
     if _SECRET.search(name) and not name.upper().endswith(("_FILE", "_SECONDS")) and not isinstance(value, bool):
         return MASK
-    return mask(str(value))
+    return _SECRET_OPTION.sub(rf"\1{MASK}", mask(str(value)))

@@ -38,7 +38,7 @@ class RunPage(LookPage):
         return {
             "name": name,
             "run": entry,
-            "seconds": (ended - started).total_seconds() if started and ended else None,
+            "took": (ended - started).total_seconds() if started and ended else None,
             "heartbeat": heartbeat if heartbeat and heartbeat.run == entry.run else None,
             "tone": outcome_tone(entry.outcome),
             "log": log,
