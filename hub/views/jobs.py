@@ -7,7 +7,10 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from crawlers.runtime.errors import ReleaseError
 from crawlers.runtime.heartbeat import Heartbeat, read_heartbeat
+from crawlers.runtime.history import read_last_run
+from crawlers.runtime.lock import is_locked
 from crawlers.runtime.orders import Order, read_orders
 from crawlers.runtime.release import DATA, release_folder, state_folder
 from hub.worklist import Job
@@ -71,7 +74,7 @@ def look_at_jobs(shared_dir: Path, sources: Iterable[str], open_jobs: list[Job])
     crawls: list[CrawlLook] = []
     orders: list[OrderLook] = []
     for name in sources:
-        heartbeat = read_heartbeat(release_folder(shared_dir, name))
+        heartbeat = _find_heartbeat(release_folder(shared_dir, name))
         if heartbeat:
             crawls.append(_look_at_crawl(name, heartbeat, now))
         orders += [OrderLook(source=name, order=order) for order in read_orders(state_folder(shared_dir, name))]
@@ -130,12 +133,28 @@ def list_processes() -> list[Process]:
     return found
 
 
+def _find_heartbeat(folder: Path) -> Heartbeat | None:
+    """How far the crawl into the release folder is; of one that writes no heartbeat, or not yet, only since when; None: none."""
+    if not is_locked(folder):
+        return None
+    if heartbeat := read_heartbeat(folder):
+        return heartbeat
+    try:
+        run = read_last_run(folder)
+    except ReleaseError:
+        return None
+    if run is None or run.outcome != "running":  # a person approves, or a check is under way
+        return None
+    return Heartbeat(run=run.run, started=run.started, at="")
+
+
 def _look_at_crawl(name: str, heartbeat: Heartbeat, now: datetime) -> CrawlLook:
     seconds = max(0.001, _seconds_since(heartbeat.started, now))
     look = CrawlLook(
         source=name, heartbeat=heartbeat, seconds=seconds, silent_seconds=max(0.0, _seconds_since(heartbeat.at, now))
     )
-    look.per_second = heartbeat.records / seconds
+    if heartbeat.at:
+        look.per_second = heartbeat.records / seconds
     if heartbeat.expected:
         look.share = min(1.0, heartbeat.records / heartbeat.expected)
     elif heartbeat.expected_windows:

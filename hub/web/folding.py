@@ -14,6 +14,9 @@ _NODES = 1_500
 _DEPTH = 30
 # Of a long text, so much is shown at once, and so much when it is unfolded.
 _BEGINNING, _UNFOLDED = 600, 40_000
+# Of what two values have in common, so much is shown on either side of where they differ.
+_AROUND = 100
+_NOT_THERE = '<span class="quiet">not there</span>'
 
 
 def fold(value: Any, marked: str = "", open_levels: int = 1) -> str:
@@ -36,6 +39,33 @@ def long_text(text: str) -> str:
         f'<span class="quiet"> … {len(text):,} characters</span></summary>'
         f'<bdi class="text">{_lines(text[_BEGINNING:_UNFOLDED])}</bdi>{more}</details>'
     )
+
+
+def contrast(before: str | None, after: str | None) -> tuple[str, str]:
+    """HTML of two values, with what differs marked, and of what is alike only so much as lies around it. None: nothing is there."""
+    if before is None or after is None:
+        first, second = (_NOT_THERE if side is None else long_text(side) for side in (before, after))
+        return first, second
+    start = _common(before, after)
+    end = _common(before[start:][::-1], after[start:][::-1])
+    first, second = (_contrasted(side, start, len(side) - end) for side in (before, after))
+    return first, second
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _contrasted(text: str, start: int, end: int) -> str:
+    head, middle, tail = text[:start], text[start:end], text[end:]
+    if len(head) > _AROUND:
+        head = "…" + head[-_AROUND:]
+    if len(tail) > _AROUND:
+        tail = tail[:_AROUND] + "…"
+    if len(middle) > _BEGINNING:
+        return f'<bdi class="text">{_lines(head)}</bdi>{long_text(middle)}'
+    return f'<bdi class="text">{_lines(head)}<mark>{_lines(middle)}</mark>{_lines(tail)}</bdi>'
 
 
 class _Folding:
@@ -67,7 +97,8 @@ class _Folding:
         on_the_way = bool(self._marked) and path == self._marked[: len(path)]
         name = f'<span class="key"><bdi>{_short(key)}</bdi></span>'
         if isinstance(value, dict | list) and value:
-            words = f"{len(value):,} {'fields' if isinstance(value, dict) else 'members'}"
+            one = "field" if isinstance(value, dict) else "member"
+            words = f"{len(value):,} {one if len(value) == 1 else one + 's'}"
             is_open = " open" if open_levels > 1 or on_the_way else ""
             inner = self.show(value, path, open_levels - 1)
             shown = f'<details{is_open}><summary>{name} <span class="quiet">{words}</span></summary>{inner}</details>'

@@ -4,7 +4,8 @@ from typing import Any
 from urllib.parse import quote
 
 from hub.api.base import SourceHandler
-from hub.web.folding import fold, long_text
+from hub.web.folding import contrast, fold, long_text
+from hub.web.formats import span
 from hub.web.pages.page import PageHandler
 from hub.web.pictures import bar
 
@@ -15,7 +16,7 @@ class LookPage(PageHandler, SourceHandler):
     template = ""
 
     def answer_json(self, found: Any) -> None:
-        self.render_page(self.template, fold=fold, long_text=long_text, bar=bar, part=_part, **found)
+        self.render_page(self.template, **_SCOPE, **found)
 
     def may(self, role: Any) -> bool:
         """Whether whoever looks has that role."""
@@ -25,3 +26,11 @@ class LookPage(PageHandler, SourceHandler):
 def _part(text: str) -> str:
     """``text`` as one part of a path."""
     return quote(text, safe="")
+
+
+def _seconds(took: float | None) -> str:
+    """``0.4 s``, or ``2 min 5 s``; a dash for None."""
+    return f"{took:.1f} s" if took is not None and took < 10 else span(took)
+
+
+_SCOPE = {"fold": fold, "long_text": long_text, "contrast": contrast, "bar": bar, "part": _part, "seconds": _seconds}

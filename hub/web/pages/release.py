@@ -60,7 +60,7 @@ class ReleasePage(LookPage):
             "rejects": [it for it in rejects if it.groups],
             "profiles": PROFILES,
             "run": _run_of(settings, name, look.release),
-            "seconds": _seconds(description.started, description.finished) if description else None,
+            "took": _seconds(description.started, description.finished) if description else None,
         }
 
 

@@ -38,7 +38,7 @@ class RunPage(LookPage):
         return {
             "name": name,
             "run": entry,
-            "seconds": (ended - started).total_seconds() if started and ended else None,
+            "took": (ended - started).total_seconds() if started and ended else None,
             "heartbeat": heartbeat if heartbeat and heartbeat.run == entry.run else None,
             "tone": outcome_tone(entry.outcome),
             "log": log,
@@ -50,7 +50,7 @@ def _read_to_end(name: str, shared_dir: Any, run: str, query: RunLogQuery) -> Lo
     """The last lines of the log, and where it ends."""
     folder = state_folder(shared_dir, name)
     whole = part = read_run_log(folder, run, query.after, _BYTES_READ, query.level)
-    while part.more and part.next_byte > whole.next_byte - 1 and part.lines is not None:
+    while part.more:
         part = read_run_log(folder, run, part.next_byte, _BYTES_READ, query.level)
         whole.lines = [*whole.lines, *part.lines][-_LINES_SHOWN:]
         whole.next_byte, whole.left_out = part.next_byte, whole.left_out + part.left_out
