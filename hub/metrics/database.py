@@ -3,12 +3,14 @@
 import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import PyMongoError
 
-from hub.books import Books
 from hub.dataload.live import LiveRelease
+
+if TYPE_CHECKING:  # it brings the SDK, which wants a configuration
+    from hub.books import Books
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +24,7 @@ _PATIENCE_SECONDS = 0.3
 class DatabaseReader:
     """Reads all of ``books`` in a thread of its own. Not for two threads at once."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: "Books") -> None:
         self._books = books
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="metrics")
         self._reading: Future[Found] | None = None
