@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.console import Console, Group
 from rich.live import Live
+from rich.text import Text
 
 from crawlers.runtime.errors import UnreachableError, UsageError
 from fleet.status_table import table_of, words_of
@@ -65,12 +66,20 @@ def _print(console: Console, sources: list[dict[str, Any]]) -> None:
 def _watch(settings: HubSettings, every: float) -> None:
     console = Console(highlight=False)
     try:
-        with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        if not console.is_terminal:
             while True:
-                sources, away = _find(settings)
-                now = datetime.now(UTC)
-                parts = [f"[dim]{now:%Y-%m-%d %H:%M:%S} UTC{f' · {away}' if away else ''}[/]"]
-                live.update(Group(*parts, table_of(sources, now, console.width), words_of(sources)), refresh=True)
+                console.print(_frame(settings, console.width))
+                time.sleep(every)
+        with Live(console=console, screen=True, auto_refresh=False) as live:
+            while True:
+                live.update(_frame(settings, console.width), refresh=True)
                 time.sleep(every)
     except KeyboardInterrupt:  # how a person ends it
         return
+
+
+def _frame(settings: HubSettings, width: int) -> Group:
+    sources, away = _find(settings)
+    now = datetime.now(UTC)
+    heading = Text(f"{now:%Y-%m-%d %H:%M:%S} UTC{f' · {away}' if away else ''}", "dim")
+    return Group(heading, table_of(sources, now, width), words_of(sources))

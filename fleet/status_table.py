@@ -26,22 +26,29 @@ COLOURS = {
 _HUB_COLOURS = {"live": "green", "pinned": "blue", "held": "yellow", "faulty": "bold red", "dump failed": "bold red", "upload failed": "bold red"}  # fmt: skip
 # States whose reason is told of no other step of the source's way.
 _TOLD = ("stale", "due", "paused")
-# What is left out of a narrow terminal, the least needed first.
-_SPARED = ("size", "changes", "rejects", "live release", "next")
-_FULL, _STEP = 170, 14
+# What is left out of a narrow terminal, the least needed first. What is left of its width goes to the reason in `next`.
+_SPARED = ("size", "changes", "rejects", "live release")
+_NEXT_CHARACTERS, _GAP = 24, 2
 
 
 def table_of(sources: list[dict[str, Any]], now: datetime, width: int) -> Table:
     """``sources``: what ``GET /fleet/status`` answers. ``width``: of the terminal, in characters."""
-    spared = _SPARED[: max(0, -((width - _FULL) // _STEP))] if width < _FULL else ()
     rows = [_row(source, now) for source in sorted(sources, key=_urgency)]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    headings = [heading for heading in (rows[0] if rows else {"source": None}) if heading not in spared]
-    for heading in headings:
+    widths = {key: max(len(key), *(row[key].cell_len for row in rows)) + _GAP for key in rows[0]} if rows else {}
+    spared = iter(_SPARED)
+    while widths and sum(widths.values()) - widths["next"] + min(widths["next"], _NEXT_CHARACTERS) > width:
+        if (spare := next(spared, None)) is None:
+            break
+        del widths[spare]
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for heading in widths or ("source",):
         right = heading in ("documents", "rejects", "size", "changes")
-        table.add_column(heading, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
+        left_over = max(width - sum(widths.values()) + widths["next"] - _GAP, 1) if heading == "next" else None
+        table.add_column(
+            heading, justify="right" if right else "left", no_wrap=True, overflow="ellipsis", max_width=left_over
+        )
     for row in rows:
-        table.add_row(*(row[heading] for heading in headings))
+        table.add_row(*(row[heading] for heading in widths))
     return table
 
 

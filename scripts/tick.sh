@@ -12,7 +12,8 @@ if [ -e "$note" ] && ! [ -e "$orders/crawl.json" ] && ! [ -e "$orders/check.json
     ! [ "$FLEET_SHARED_DIR/$1_crawled/last-run.json" -nt "$note" ] && read -r again <"$note" && [ "$(date +%s)" -lt "$again" ]; then
     exit 7
 fi
-if [ "$(id -u)" -eq 0 ]; then
-    exec setpriv --reuid=biothings --regid=biothings --init-groups fleet due "$1" --run --note "$note"
+as_biothings=
+if [ "$(id -u)" -eq 0 ] && id biothings >/dev/null 2>&1; then
+    as_biothings='setpriv --reuid=biothings --regid=biothings --init-groups'
 fi
-exec fleet due "$1" --run --note "$note"
+exec $as_biothings fleet due "$1" --run --note "$note"

@@ -55,6 +55,12 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for day in range(7):  # any week will do: it is only asked whether a moment is left
             blackout.find_end(self.blackout, self.zone, datetime(2026, 1, 5 + day, tzinfo=UTC))
 
+    def __str__(self) -> str:
+        if self.kind == "cron":
+            return self.cron
+        longest = f"-{self.max_minutes}" if self.kind == "adaptive" and self.max_minutes > self.min_minutes else ""
+        return f"{self.kind} {self.min_minutes}{longest} min"
+
     def splay(self, name: str) -> timedelta:
         """By how much the source ``name`` is put off: the same each time, to the second."""
         minutes = self.splay_minutes
