@@ -34,6 +34,7 @@ COMMANDS = {
     "new-source": "fleet.new_source:new_source",
     "validate": "fleet.validate:validate",
     "hub": "fleet.hub:hub",
+    "alert": "fleet.alert:alert",
     "dump": "fleet.hub:dump",
     "upload": "fleet.hub:upload",
     "status": "fleet.status:status",

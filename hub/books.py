@@ -6,12 +6,13 @@ Written with a client of our own: the SDK's retries for a quarter of an hour whe
 import functools
 from typing import Any
 
+import pymongo
 from biothings.hub import config
 from biothings.utils.hub_db import ChangeWatcher
 from pymongo import DESCENDING, MongoClient
 from pymongo.collection import Collection
 
-from hub.dataload.live import LiveBook
+from hub.dataload.live import LiveBook, LiveRelease
 
 # How long a database that is away is waited for, unless the URI says otherwise.
 _TIMEOUT_MS = 5_000
@@ -39,6 +40,14 @@ class Books:
     def find_all(self) -> dict[str, dict[str, Any]]:
         """The same of every source, by name."""
         return {entry["_id"]: entry for entry in self._src_dump.find()}
+
+    def read_all(self, seconds: float) -> tuple[dict[str, LiveRelease], dict[str, dict[str, Any]]]:
+        """Which release is live, and what ``find`` gives, of every source, by name; within ``seconds``.
+
+        :raises PyMongoError: the database is away, or slower.
+        """
+        with pymongo.timeout(seconds):
+            return self.live.find_all(), self.find_all()
 
     def documents(self, source: str) -> Collection[dict[str, Any]]:
         """The live collection of ``source``, to look at."""

@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 import tornado.httpserver
 from biothings.hub import HubServer, config
-from biothings.hub.api.handlers.base import GenericHandler
 from biothings.hub.dataload.source import SourceManager
 from biothings.utils.loggers import WSLogHandler
 from pymongo.errors import PyMongoError
@@ -19,7 +18,9 @@ from hub.access.exposure import tls_context
 from hub.access.guard import Guard, GuardedApplication
 from hub.access.invitations import VALID_SECONDS
 from hub.access.logins import Logins
+from hub.alerts.task import make_watch
 from hub.api.routes import tornado_routes
+from hub.api.sdk import TELLING, Commands, pattern_of, sdk_routes
 from hub.books import open_books
 from hub.dataload.intake import Intake
 from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes, manifest_states
@@ -39,10 +40,7 @@ from hub.worklist import Worklist
 
 logger = logging.getLogger(__name__)
 
-FEATURES = ["config", "job", "dump", "upload", "source", "ws"]
-# The SDK's endpoints that only tell something. The others change the configuration, read and write files that the request
-# names, or import them; our own endpoints do what is needed.
-ENDPOINTS = {"status", "sources", "source", "job_manager", "dump_manager", "upload_manager"}
+FEATURES = ["config", "job", "dump", "upload", "source"]
 _MAX_BODY_BYTES = 64 * 1024
 # How long a connection may wait for the next request, its headers included, and how long a body may take.
 _IDLE_SECONDS, _BODY_SECONDS = 120.0, 60.0
@@ -72,7 +70,8 @@ class FleetHubServer(HubServer):
     """``sources``, ``faults``: the sources that can be served, and those that can't, as their manifests are now."""
 
     def __init__(self, settings: HubSettings) -> None:
-        super().__init__(source_list=[], features=FEATURES, name="Crawler Fleet")
+        features = [*FEATURES, *(["terminal"] if settings.access.shell else []), "ws"]
+        super().__init__(source_list=[], features=features, name="Crawler Fleet")
         self.logger = logging.getLogger(config.LOGGER_NAME)
         self.settings = settings
         self.logins = Logins(settings)
@@ -88,7 +87,8 @@ class FleetHubServer(HubServer):
         self.overviews = Overviews(self)
         self.worklist: Worklist
         self.notices = Notices()
-        self._intake_task: asyncio.Task[None] | None = None
+        self.studio_commands = Commands()
+        self._tasks: list[asyncio.Task[None]] = []
 
     def configure_job_manager(self) -> None:
         loop = asyncio.get_event_loop()
@@ -138,7 +138,7 @@ class FleetHubServer(HubServer):
 
     def configure_api_endpoints(self) -> None:
         super().configure_api_endpoints()
-        for name in set(self.api_endpoints) - ENDPOINTS:
+        for name in set(self.api_endpoints) - set(TELLING):
             del self.api_endpoints[name]
         self.api_endpoints["source"] = [end for end in self.api_endpoints["source"] if end["name"] == "source_info"]
 
@@ -155,16 +155,8 @@ class FleetHubServer(HubServer):
     def start_web_api_server(self) -> None:
         own = {"server": self}
         self.logins.start()
-        # The SDK adds routes of its own to those of the endpoints, which read any file of this machine: only these pass.
-        sdk = [route for route in self.routes if _is_wanted(_handler(route))]
-        for route in sdk:
-            _set_needs(_handler(route))
-        routes = [
-            *page_routes(own),
-            *tornado_routes(self),
-            *sdk,
-        ]
-        self.route_patterns = [_pattern(route) for route in routes]
+        routes = [*page_routes(own), *tornado_routes(self), *sdk_routes(self)]
+        self.route_patterns = [pattern_of(route) for route in routes]
         server = tornado.httpserver.HTTPServer(
             GuardedApplication(routes, Guard(self.settings, self.logins), RefusalHandler, **own),
             max_body_size=_MAX_BODY_BYTES,
@@ -193,7 +185,8 @@ class FleetHubServer(HubServer):
         self.intake = Intake(self.settings, self.find_sources, open_books(), actions, self.worklist)
         self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention, self.worklist)
         self.diffs = Diffs(self.keeper)
-        self._intake_task = jobs.loop.create_task(self.intake.run())
+        runs = [self.intake.run(), *([alerts.run()] if (alerts := make_watch(self)) else [])]
+        self._tasks = [jobs.loop.create_task(run) for run in runs]
         logger.info("the hub listens on %s", self.settings.url)
         if self.logins.is_open:
             link = self.logins.invite("admin")
@@ -209,9 +202,9 @@ class FleetHubServer(HubServer):
         jobs: FleetJobManager = self.managers["job_manager"]
         jobs.stop_workers()
         self.logins.stop()
-        if self._intake_task:
-            self._intake_task.cancel()
-            jobs.loop.run_until_complete(asyncio.gather(self._intake_task, return_exceptions=True))
+        for task in self._tasks:
+            task.cancel()
+        jobs.loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
 
     def status(self) -> bytes:
         """The status of all sources, as JSON."""
@@ -273,28 +266,3 @@ class FleetHubServer(HubServer):
         ) as error:  # the upload is done all the same; it is tried again after the next
             logger.warning("%s: old releases were not removed from the archive: %s", name, error)
         return {"release": live.release, "documents": live.documents, "rejects": live.rejects}
-
-
-def _is_wanted(handler: type) -> bool:
-    """Whether it serves one of the endpoints, or the websocket; not as a script, which any page on the web could load."""
-    module = handler.__module__
-    if module.endswith((".jsonp", ".htmlfile")):
-        return False
-    return issubclass(handler, GenericHandler) or module.startswith("sockjs.tornado.")
-
-
-def _set_needs(handler: Any) -> None:
-    """Which role a handler of the SDK needs (see ``hub.access.guard``)."""
-    handler.needs = "visitor"
-    if handler.__module__.startswith("sockjs.tornado."):
-        # Its POST requests only carry what is said on the websocket, where nothing can be changed.
-        handler.needs_to_change = "visitor"
-        handler.needs_csrf, handler.in_read_only, handler.audited = False, True, False
-
-
-def _handler(route: Any) -> type:
-    return route[1] if isinstance(route, tuple) else route.handler_class
-
-
-def _pattern(route: Any) -> str:
-    return route[0] if isinstance(route, tuple) else route.matcher.regex.pattern

@@ -84,6 +84,7 @@ class Guard:
         if user is None or request.method in SAFE_METHODS or not getattr(handler, "audited", True):
             return
         status = handler.get_status()
+        outcome = "done" if status < 400 else "failed" if status in (409, 500, 503) else "refused"
         arguments = [it for it in (*handler.path_args, *handler.path_kwargs.values()) if it]
         entry = Entry(
             at=now_text(),
@@ -92,7 +93,7 @@ class Guard:
             way=user.way,
             what=f"{request.method} {request.path}",
             address=str(request.remote_ip),
-            outcome="done" if status < 400 else "failed" if status in (409, 500, 503) else "refused",
+            outcome="begun" if getattr(handler, "begun", False) else outcome,
             status=status,
             source=arguments[0] if arguments else "",
             with_=getattr(handler, "asked", {}),

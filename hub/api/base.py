@@ -47,6 +47,8 @@ class FleetHandler(RequestHandler):
     reads_csrf_field = True
     in_read_only = False
     audited = True
+    # Whether it was only begun when it was answered.
+    begun = False
     is_live = False
     current_user: User | None
 
@@ -193,6 +195,9 @@ class FleetHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
         reason = error.log_message if isinstance(error, HTTPError) and error.log_message else self._reason
+        if status_code == 405:
+            methods = ("GET", "POST", "PUT", "DELETE")
+            self.set_header("Allow", ", ".join(it for it in methods if _answers(type(self), it)))
         self.tell(status_code, reason)
 
     def set_session_cookie(self, secret: str) -> None:
@@ -246,10 +251,15 @@ class SourceHandler(FleetHandler):
 
     async def _note(self, name: str, found: Callable[[], Awaitable[Any]]) -> None:
         """Begin it, and send the page that asked for it on: a notice there tells what comes of it, now or later."""
+        self.begun = True
         action = self.request.path.rpartition("/")[2]
         key = await self.server.notices.begin(self.who, name, action, found, lambda: self.server.note_change(name))
         path = self.next_path()
         self.redirect(f"{path}{'&' if '?' in path else '?'}notice={key}", status=303)
+
+
+def _answers(handler: type[RequestHandler], method: str) -> bool:
+    return getattr(handler, method.lower()) is not getattr(RequestHandler, method.lower())
 
 
 def _expected(kind: type[msgspec.Struct]) -> str:

@@ -1,7 +1,7 @@
 """The text that Prometheus scrapes, made in a thread, so that the hub goes on meanwhile.
 
-What was made is given again for as long as ten times of what it took, a second at least: however often somebody scrapes, a tenth of one
-core is spent on it at most.
+What was made is given again for ten times as long as the processor worked on it, a second at least: however often somebody scrapes, a
+tenth of one core is spent on it at most.
 """
 
 import asyncio
@@ -33,9 +33,8 @@ class Exposition:
         return await asyncio.shield(self._task)
 
     def _collect(self) -> bytes:
-        started = time.monotonic()
+        started, worked = time.monotonic(), time.thread_time()
         text = generate_latest(self._registry)
-        took = time.monotonic() - started
-        self._took.set(took)
-        self._fresh_until = time.monotonic() + max(_FRESH_SECONDS, _PAUSES * took)
+        self._took.set(time.monotonic() - started)
+        self._fresh_until = time.monotonic() + max(_FRESH_SECONDS, _PAUSES * (time.thread_time() - worked))
         return text

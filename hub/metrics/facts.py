@@ -75,98 +75,97 @@ def _of_heartbeat(value: Callable[[Heartbeat], Value]) -> Callable[[SourceFacts]
 # What ended well, or is under way, is no failure; what the gate holds waits for a person.
 _FAILED = frozenset({"failed", "empty", "partial", "stuck", "killed"})
 
-GAUGES = tuple(
-    SourceGauge(f"fleet_source_{name}", help, value)
-    for name, help, value in (
-        (
-            "state_since_timestamp_seconds",
-            "Since when the source is in its state.",
-            _of_standing(lambda it: seconds_of(it.since)),
-        ),
-        (
-            "collected_timestamp_seconds",
-            "When the last crawl ended that saw the whole source, whether it found something new or not.",
-            _of_standing(lambda it: seconds_of(it.collected)),
-        ),
-        (
-            "expected_interval_seconds",
-            "After how long without a collection the source is stale.",
-            _of_standing(lambda it: it.expected_seconds),
-        ),
-        (
-            "interval_seconds",
-            "Interval of the source's schedule, as it is now.",
-            _of_standing(lambda it: it.interval_seconds),
-        ),
-        (
-            "next_run_timestamp_seconds",
-            "When the source's next turn is; a past moment if it is due.",
-            _of_standing(lambda it: seconds_of(it.next_run)),
-        ),
-        ("failures", "Runs in a row that failed.", _of_standing(lambda it: it.failures)),
-        ("fruitless_runs", "Runs in a row that found nothing new.", _of_standing(lambda it: it.fruitless)),
-        (
-            "release_timestamp_seconds",
-            "When the crawl of the published release started.",
-            _of_standing(lambda it: seconds_of(it.released)),
-        ),
-        ("release_records", "Records in the published release.", _of_release(lambda it: it.records)),
-        ("release_bytes", "Size of the published release's data.", _of_release(lambda it: it.bytes)),
-        ("release_rejects", "Rejects of the crawl that made the release.", _of_release(lambda it: it.rejects)),
-        ("release_gaps", "Gaps that the release is known to have.", _of_release(lambda it: len(it.gaps))),
-        (
-            "held_records",
-            "Records of the release that the publish gate holds; absent where none is held.",
-            lambda facts: facts.held.records if facts.held else None,
-        ),
-        (
-            "last_run_start_timestamp_seconds",
-            "When the last run that has ended started.",
-            _of_run(lambda it: seconds_of(it.started)),
-        ),
-        ("last_run_end_timestamp_seconds", "When it ended.", _of_run(lambda it: seconds_of(it.ended))),
-        ("last_run_duration_seconds", "How long it took.", _of_run(_duration)),
-        (
-            "last_run_failed",
-            "1 if it failed, was partial, stuck or killed, or found nothing; else 0.",
-            _of_run(lambda it: float(it.outcome in _FAILED)),
-        ),
-        ("last_run_bytes", "Size of the data that it made.", _of_run(lambda it: it.bytes)),
-        ("last_run_requests", "Requests that it sent, retries included.", _counted(lambda it: it.requests)),
-        ("last_run_responses", "Responses that it received.", _counted(lambda it: it.responses)),
-        ("last_run_pages", "Distinct pages that it asked for.", _counted(lambda it: it.pages)),
-        ("last_run_failed_pages", "Pages of them that it gave up.", _counted(lambda it: it.failed_requests)),
-        ("last_run_items", "Records that the source's code made.", _counted(lambda it: it.items)),
-        ("last_run_records", "Records that are in what it made.", _counted(lambda it: it.records)),
-        ("last_run_rejects", "What it rejected: records, and pages that gave none.", _counted(lambda it: it.rejects)),
-        ("last_run_rejected_items", "Records that it rejected.", _counted(lambda it: it.rejected_items)),
-        ("last_run_duplicates", "Records of them with the _id of another.", _counted(lambda it: it.duplicates)),
-        (
-            "current_run_start_timestamp_seconds",
-            "When the crawl under way started; absent, like what follows, where none is.",
-            _of_heartbeat(lambda it: seconds_of(it.started)),
-        ),
-        (
-            "current_run_heartbeat_timestamp_seconds",
-            "When it last said that it lives.",
-            _of_heartbeat(lambda it: seconds_of(it.at)),
-        ),
-        (
-            "current_run_progress_timestamp_seconds",
-            "When it last made progress.",
-            _of_heartbeat(lambda it: seconds_of(it.moved)),
-        ),
-        ("current_run_requests", "Requests that it sent so far.", _of_heartbeat(lambda it: it.requests)),
-        ("current_run_responses", "Responses that it received so far.", _of_heartbeat(lambda it: it.responses)),
-        ("current_run_received_bytes", "Size of them.", _of_heartbeat(lambda it: it.bytes)),
-        ("current_run_records", "Records that it accepted so far.", _of_heartbeat(lambda it: it.records)),
-        (
-            "current_run_expected_records",
-            "Records that there will be, by the site or the last release.",
-            _of_heartbeat(lambda it: it.expected),
-        ),
-        ("current_run_rejects", "What it rejected so far.", _of_heartbeat(lambda it: it.rejects)),
-        ("current_run_failed_pages", "Pages that it gave up so far.", _of_heartbeat(lambda it: it.failed)),
-        ("last_run_withdrawn_records", "Records that the site withdrew.", _counted(lambda it: it.withdrawn)),
-    )
+Row = tuple[str, str, Callable[[SourceFacts], Value]]
+
+_STANDING: tuple[Row, ...] = (
+    (
+        "state_since_timestamp_seconds",
+        "Since when the source is in its state.",
+        _of_standing(lambda it: seconds_of(it.since)),
+    ),
+    (
+        "collected_timestamp_seconds",
+        "When the last crawl ended that saw the whole source, whether it found something new or not.",
+        _of_standing(lambda it: seconds_of(it.collected)),
+    ),
+    (
+        "expected_interval_seconds",
+        "After how long without a collection the source is stale.",
+        _of_standing(lambda it: it.expected_seconds),
+    ),
+    (
+        "interval_seconds",
+        "Interval of the source's schedule, as it is now.",
+        _of_standing(lambda it: it.interval_seconds),
+    ),
+    (
+        "next_run_timestamp_seconds",
+        "When the source's next turn is; a past moment if it is due.",
+        _of_standing(lambda it: seconds_of(it.next_run)),
+    ),
+    ("failures", "Runs in a row that failed.", _of_standing(lambda it: it.failures)),
+    ("fruitless_runs", "Runs in a row that found nothing new.", _of_standing(lambda it: it.fruitless)),
+    (
+        "release_timestamp_seconds",
+        "When the crawl of the published release started.",
+        _of_standing(lambda it: seconds_of(it.released)),
+    ),
+)
+_RELEASE: tuple[Row, ...] = (
+    ("release_records", "Records in the published release.", _of_release(lambda it: it.records)),
+    ("release_bytes", "Size of the published release's data.", _of_release(lambda it: it.bytes)),
+    ("release_rejects", "Rejects of the crawl that made the published release.", _of_release(lambda it: it.rejects)),
+    ("release_gaps", "Gaps that the published release is known to have.", _of_release(lambda it: len(it.gaps))),
+    (
+        "held_records",
+        "Records of the release that the publish gate holds; absent where none is held.",
+        lambda facts: facts.held.records if facts.held else None,
+    ),
+)
+# Whatever became of it. "… of the last run that has ended" ends each text.
+_LAST_RUN: tuple[Row, ...] = (
+    ("start_timestamp_seconds", "Moment of the start", _of_run(lambda it: seconds_of(it.started))),
+    ("end_timestamp_seconds", "Moment of the end", _of_run(lambda it: seconds_of(it.ended))),
+    ("duration_seconds", "Time taken", _of_run(_duration)),
+    (
+        "failed",
+        "1 where it failed, was partial, stuck or killed, or found nothing, else 0,",
+        _of_run(lambda it: float(it.outcome in _FAILED)),
+    ),
+    ("bytes", "Size of the data made", _of_run(lambda it: it.bytes)),
+    ("requests", "Requests sent, retries included,", _counted(lambda it: it.requests)),
+    ("responses", "Responses received", _counted(lambda it: it.responses)),
+    ("pages", "Distinct pages asked for", _counted(lambda it: it.pages)),
+    ("failed_pages", "Pages given up", _counted(lambda it: it.failed_requests)),
+    ("items", "Records made by the source's code", _counted(lambda it: it.items)),
+    ("records", "Records accepted", _counted(lambda it: it.records)),
+    ("rejects", "Rejects, which are records, and pages that gave none,", _counted(lambda it: it.rejects)),
+    ("rejected_items", "Records rejected", _counted(lambda it: it.rejected_items)),
+    ("duplicates", "Records rejected that had the _id of another", _counted(lambda it: it.duplicates)),
+    ("withdrawn_records", "Records withdrawn by the site", _counted(lambda it: it.withdrawn)),
+)
+# Absent where there is none. "… of the crawl under way" ends each text.
+_CURRENT_RUN: tuple[Row, ...] = (
+    ("start_timestamp_seconds", "Moment of the start", _of_heartbeat(lambda it: seconds_of(it.started))),
+    ("heartbeat_timestamp_seconds", "Moment of the last sign of life", _of_heartbeat(lambda it: seconds_of(it.at))),
+    ("progress_timestamp_seconds", "Moment of the last progress", _of_heartbeat(lambda it: seconds_of(it.moved))),
+    ("requests", "Requests sent so far", _of_heartbeat(lambda it: it.requests)),
+    ("responses", "Responses received so far", _of_heartbeat(lambda it: it.responses)),
+    ("received_bytes", "Bytes received so far", _of_heartbeat(lambda it: it.bytes)),
+    ("records", "Records accepted so far", _of_heartbeat(lambda it: it.records)),
+    ("expected_records", "Records expected in all", _of_heartbeat(lambda it: it.expected)),
+    ("rejects", "Rejects so far", _of_heartbeat(lambda it: it.rejects)),
+    ("failed_pages", "Pages given up so far", _of_heartbeat(lambda it: it.failed)),
+)
+
+GAUGES = (
+    *(SourceGauge(f"fleet_source_{name}", help, value) for name, help, value in (*_STANDING, *_RELEASE)),
+    *(
+        SourceGauge(f"fleet_source_last_run_{name}", f"{help} of the last run that has ended.", value)
+        for name, help, value in _LAST_RUN
+    ),
+    *(
+        SourceGauge(f"fleet_source_current_run_{name}", f"{help} of the crawl under way.", value)
+        for name, help, value in _CURRENT_RUN
+    ),
 )

@@ -1,26 +1,19 @@
 """What Prometheus is told of the hub: its database, what is live, its disks, its queue."""
 
-import logging
-import os
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from typing import Any
 
-import pymongo
 from prometheus_client.core import GaugeMetricFamily, Metric
-from pymongo.errors import PyMongoError
 
 from crawlers.runtime.errors import ReleaseError
 from hub.books import Books
 from hub.dataload.live import LiveRelease
 from hub.dataload.pin import read_pin
+from hub.disks import find_disks
+from hub.metrics.database import DatabaseReader
 from hub.metrics.facts import seconds_of
 from hub.settings import HubSettings
-
-logger = logging.getLogger(__name__)
-
-# Less than Prometheus waits for an answer, which is 10 s.
-_DATABASE_SECONDS = 4.0
 
 
 class HubCollector:
@@ -39,7 +32,7 @@ class HubCollector:
         count_worker_jobs: Callable[[], int],
     ) -> None:
         self._settings = settings
-        self._books = books
+        self._database = DatabaseReader(books)
         self._list_names = list_names
         self._count_faults = count_faults
         self._last_round = last_round
@@ -63,7 +56,7 @@ class HubCollector:
         yield _gauge("fleet_hub_intake_round_timestamp_seconds", help, self._last_round())
         yield from _disks(self._settings)
         yield self._pinned(names)
-        yield from self._database()
+        yield from self._of_database()
 
     def _pinned(self, names: list[str]) -> Metric:
         help = "Whether a person pinned what is live."
@@ -76,18 +69,11 @@ class HubCollector:
             family.add_metric([name], float(pinned))
         return family
 
-    def _database(self) -> Iterable[Metric]:
+    def _of_database(self) -> Iterable[Metric]:
         """What only the database tells; nothing but that it is away, where it is."""
-        live: dict[str, LiveRelease] = {}
-        entries: dict[str, dict[str, Any]] = {}
-        try:
-            with pymongo.timeout(_DATABASE_SECONDS):
-                live, entries = self._books.live.find_all(), self._books.find_all()
-            up = True
-        except PyMongoError as error:
-            logger.warning("metrics: the database can't be read: %s: %s", type(error).__name__, str(error)[:200])
-            up = False
-        yield _gauge("fleet_hub_database_up", "Whether the database answers.", float(up))
+        found = self._database.read()
+        live, entries = found or ({}, {})
+        yield _gauge("fleet_hub_database_up", "Whether the database answers.", float(found is not None))
         yield from _live(live)
         yield from _steps(entries)
 
@@ -127,22 +113,9 @@ def _steps(entries: dict[str, dict[str, Any]]) -> Iterable[Metric]:
 
 
 def _disks(settings: HubSettings) -> Iterable[Metric]:
-    """The file systems that the fleet writes to; those that are one and the same are told once, by the first name."""
-    folders = {
-        "shared": settings.runtime.shared_dir,
-        "archive": settings.archive_dir,
-        "data": settings.runtime.data_dir,
-    }
     size = GaugeMetricFamily("fleet_disk_size_bytes", "Size of the file system.", labels=["disk"])
     free = GaugeMetricFamily("fleet_disk_free_bytes", "What of it is free to us.", labels=["disk"])
-    seen = set()
-    for disk, folder in folders.items():
-        try:
-            device, state = folder.stat().st_dev, os.statvfs(folder)
-        except OSError:  # not made yet
-            continue
-        if device not in seen:
-            seen.add(device)
-            size.add_metric([disk], state.f_blocks * state.f_frsize)
-            free.add_metric([disk], state.f_bavail * state.f_frsize)
+    for disk, (size_bytes, free_bytes) in find_disks(settings).items():
+        size.add_metric([disk], size_bytes)
+        free.add_metric([disk], free_bytes)
     return size, free

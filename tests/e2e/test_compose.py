@@ -99,6 +99,40 @@ def test_a_secret_is_read_by_its_reader_alone(compose: Compose) -> None:
     assert compose.execute("demo", "ls", "/secrets").returncode != 0
 
 
+def test_what_prometheus_and_grafana_need_is_made_and_theirs_alone(compose: Compose) -> None:
+    look = ("run", "--rm", "--no-deps", "-T", "--entrypoint", "stat", "prepare", "-c", "%u %a %s")
+    made = {
+        path: checked(compose.run(*look, f"/secrets/{path}")).strip()
+        for path in ("prometheus/token", "hub/metrics-token", "grafana/password")
+    }
+    assert made == {
+        "prometheus/token": "65534 400 32",
+        "hub/metrics-token": "454 400 32",
+        "grafana/password": "472 400 24",
+    }
+    for folder in ("prometheus", "grafana"):
+        assert f"/secrets/{folder}" in compose.execute("hub", "ls", f"/secrets/{folder}").stderr
+
+
+def test_metrics_are_told_in_the_network_to_who_has_the_token(compose: Compose) -> None:
+    scrape = """
+import sys, urllib.request
+token = open("/secrets/hub/metrics-token").read()
+asked = urllib.request.Request("http://hub:7080/metrics", headers={"Authorization": f"Bearer {token}"})
+sys.stdout.write(urllib.request.urlopen(asked, timeout=30).read().decode())
+"""
+    told = checked(compose.execute("hub", "python", "-c", scrape))
+    assert "\nfleet_hub_database_up 1.0\n" in told
+    assert '\nfleet_source_readable{source="demo"} 1.0\n' in told
+
+
+def test_nobody_is_told_of_alerts_until_somebody_says_who(compose: Compose) -> None:
+    told = compose.execute("hub", "fleet", "alert", "--test")
+    assert told.returncode == 1
+    assert "/etc/fleet/alerts/alerts.toml has no channel: nobody is told anything" in told.stderr
+    assert checked(compose.execute("hub", "fleet", "alert")) == "0 alerts are open, 0 messages wait to be sent\n"
+
+
 def test_only_the_hub_s_api_is_published_and_on_loopback(compose: Compose) -> None:
     published = {
         service: {port: where for port, where in compose.inspect(service)["NetworkSettings"]["Ports"].items() if where}
