@@ -42,7 +42,7 @@ def describe(record: logging.LogRecord) -> dict[str, str]:
         "message": mask(_shorten(_message(record))),
     }
     if record.exc_info:
-        trace = record.exc_text or logging.Formatter().formatException(record.exc_info)  # type: ignore[arg-type]
+        trace = record.exc_text or logging.Formatter().formatException(record.exc_info)
         event["trace"] = mask(_shorten(trace))
     return event
 

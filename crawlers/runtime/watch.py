@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 # The signal at which a crawl writes down where each of its threads is.
 STACK_SIGNAL = signal.SIGRTMIN + 7
 _LOOK_SECONDS = 1.0
+# Before its first request a crawl loads its code, which takes a while on a machine that has other things to do.
+_START_SECONDS = 60.0
 _WRITE_SECONDS = 3.0
 # Bytes that come count as a move by so many: a site that sends one now and then, to keep a connection open, doesn't.
 _RECEIVED_BYTES = 64 << 10
@@ -130,7 +132,8 @@ class Watch:
         if seen != self._seen:
             self._seen, self._moved, self._moved_at = seen, now, datetime.now(UTC)
         if self._limit_seconds:
-            self._tell(max(self._moved, tally.patient_until) + self._limit_seconds)
+            patient_until = tally.patient_until if tally.requests else self._moved + _START_SECONDS
+            self._tell(max(self._moved, patient_until) + self._limit_seconds)
         if now - self._written >= self._write_seconds:
             self._written = now
             try:

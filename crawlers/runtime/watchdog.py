@@ -80,7 +80,7 @@ class Watchdog:
             write_verdict(self._folder, self._run, message)
         self._tell(message, stacks)
         self._send(self._crawl, signal.SIGTERM)
-        grace_seconds = min(_GRACE_SECONDS, max(1.0, self._limit_seconds))
+        grace_seconds = min(_GRACE_SECONDS, self._limit_seconds / 3)
         killed = not _is_gone(self._crawl, grace_seconds)
         if killed:
             descendants |= find_descendants(self._process)
@@ -142,12 +142,17 @@ class Watchdog:
             os.write(2, line)
 
     def _settle(self) -> None:
+        import shutil
         import site
+        import tempfile
 
         site.main()  # what else is installed is needed only now
         from crawlers.runtime.history import settle_killed
+        from crawlers.runtime.temporary import BROWSER_FOLDER
 
         settle_killed(self._folder)
+        for folder in Path(tempfile.gettempdir()).glob(f"{BROWSER_FOLDER}{self._process}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _send(self, process: int, number: int) -> None:
         with suppress(ProcessLookupError):

@@ -37,7 +37,7 @@ def long_text(text: str) -> str:
     return (
         f'<details class="long"><summary><bdi class="text">{_lines(text[:_BEGINNING])}</bdi>'
         f'<span class="quiet"> … {len(text):,} characters</span></summary>'
-        f'<bdi class="text">{_lines(text[_BEGINNING:_UNFOLDED])}</bdi>{more}</details>'
+        f'<bdi class="text" tabindex="0">{_lines(text[_BEGINNING:_UNFOLDED])}</bdi>{more}</details>'
     )
 
 

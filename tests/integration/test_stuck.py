@@ -47,9 +47,9 @@ CODE = {"scrapy": SPIDER, "api": HARVESTER, "browser": SPIDER}
 RESOLVES_NEVER = "import socket, threading; socket.{} = lambda *a, **k: threading.Event().wait()"
 RENDERS = "from crawlers.runtime.browser.rendering import BrowserRequest"
 # Seconds: many times what any of them takes for a step, on a machine with other things to do.
-LIMIT = "0.1"
+LIMIT = "0.15"
 # More than the limit.
-ASKS_TO_WAIT = Answer("busy", 503, {"Retry-After": "8"})
+ASKS_TO_WAIT = Answer("busy", 503, {"Retry-After": "12"})
 
 
 @dataclass
@@ -191,7 +191,7 @@ def test_a_crawl_that_hangs_is_ended_and_recorded_and_the_next_one_runs(crawls: 
     assert "Traceback" not in crawl.said
     [run] = read_history(folder)
     assert run.outcome == "stuck", crawl.said
-    assert run.message.startswith("stuck: nothing moved for 6 s while ")
+    assert run.message.startswith("stuck: nothing moved for 9 s while ")
     assert hang.place in run.message
     assert run.message.partition(" (")[0] in crawl.said
     assert fleet.files("little") == []
