@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from crawlers.runtime.heartbeat import HEARTBEAT, Heartbeat
 from crawlers.runtime.history import HISTORY, LAST_RUN, RunEntry
 from crawlers.runtime.lock import LOCK
 from crawlers.runtime.orders import pause
@@ -127,8 +128,24 @@ class Morning:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         self._locks.append(descriptor)
         entry = self.entry(name, 1, "running", 0, RUNNING_SINCE)
-        entry.ended, entry.exit_code = "", None
+        entry.ended, entry.exit_code, entry.counts = "", None, Counts()
         self.note(name, entry)
+        beat = Heartbeat(
+            run=entry.run,
+            started=entry.started,
+            at=format_release(self.now),
+            moved=format_release(self.now),
+            requests=1290,
+            responses=1287,
+            bytes=31_400_000,
+            records=1260,
+            rejects=2,
+            failed=1,
+            expected=2000,
+            expected_by="last release",
+            last_url=f"http://site.invalid/{PAYLOADS[0]}",
+        )
+        (folder / HEARTBEAT).write_bytes(msgspec.json.encode(beat))
 
     def note(self, name: str, entry: RunEntry) -> None:
         """What ``last-run.json`` says."""

@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from crawlers.runtime.disk_use import DiskUse, find_disk_use
 from crawlers.runtime.errors import FleetError
 from crawlers.runtime.heartbeat import read_heartbeat
 from crawlers.runtime.history import RunEntry, read_history
@@ -82,6 +85,8 @@ class SourcePage(_OneSource):
             tone_of=tone_of,
             bar=bar,
             took=_took,
+            disk=found["disk"],
+            parts_of=_parts_of,
         )
 
     @property
@@ -118,6 +123,7 @@ def _read(settings: Any, view: SourceView) -> dict[str, Any]:
         "runs": runs,
         "run": runs[-1] if runs else None,
         "heartbeat": read_heartbeat(folder),
+        "disk": find_disk_use(settings.runtime.shared_dir, view.name, settings.archive_dir),
         "releases": list_releases(settings, view.name),
         "manifest": _manifest_text(settings.runtime.sources_dir / view.name / MANIFEST),
     }
@@ -129,6 +135,13 @@ def _manifest_text(path: Path) -> str:
             return file.read(_MANIFEST_BYTES).decode("utf-8", "replace")
     except OSError as error:
         return f"# {error}"
+
+
+def _parts_of(disk: DiskUse) -> list[tuple[str, int]]:
+    """What takes of the disk, and how much, the most first."""
+    parts = msgspec.to_builtins(disk)
+    taken = [(name, parts[name]) for name in parts if name not in ("total", "complete") and parts[name]]
+    return sorted(taken, key=lambda part: -part[1])
 
 
 def _told(view: SourceView) -> list[str]:
@@ -148,6 +161,14 @@ def _took(run: RunEntry) -> float | None:
     return (ended - started).total_seconds() if started and ended else None
 
 
+def _spent(run: RunEntry) -> float:
+    """The same; of one that is under way, until now."""
+    started = parse_moment(run.started)
+    if run.outcome == "running" and started:
+        return (datetime.now(UTC) - started).total_seconds()
+    return _took(run) or 0
+
+
 def _pictures(runs: list[RunEntry]) -> list[tuple[str, str, str]]:
     """What the runs made, one picture below the other with one column a run: its name, its greatest value, and the picture."""
     rows: list[tuple[str, str, str]] = []
@@ -155,7 +176,7 @@ def _pictures(runs: list[RunEntry]) -> list[tuple[str, str, str]]:
         return rows
     names = [f"{plain(run.started, 20)}, {plain(run.outcome, 20)}" for run in runs]
     tones = [outcome_tone(run.outcome) for run in runs]
-    spans = [_took(run) or 0 for run in runs]
+    spans = [_spent(run) for run in runs]
     for name, values, words in (
         ("Records", [float(run.counts.records) for run in runs], number),
         ("Rejects", [float(run.counts.rejects) for run in runs], number),
