@@ -98,6 +98,7 @@ def _crawl(
                 patience=Patience(settings.timeout_seconds, settings.retry_pause_seconds),
                 on_record=show if limit else None,
                 refetch=refetch,
+                stuck_minutes=settings.stuck_minutes,
                 trigger="transform" if refetch == "never" else settings.trigger,
                 by=settings.by,
             )

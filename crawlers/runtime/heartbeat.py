@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from crawlers.runtime.json_files import write_json
 from crawlers.runtime.lock import is_locked
 
 HEARTBEAT = "heartbeat.json"
@@ -18,9 +19,10 @@ class Heartbeat(msgspec.Struct, kw_only=True):
     ``at``: when this was written; ``moved``: when any of the counts changed last; ``stuck_seconds``: how long none may change
     before the run is ended as stuck, 0: for ever.
     ``requests``: sent; ``responses``: received, ``bytes`` of them; ``records``: accepted; ``rejects``: lines of rejects;
-    ``failed``: pages given up. ``last_url``: where the last answer came from; ``under_way``: what is being asked for or read, some.
+    ``failed``: pages given up. ``last_url``: where the last answer came from; ``under_way``: what is being asked for, some of it.
     ``expected``: how many records there will be, None where nothing tells; ``expected_by``: who says so, ``site`` or ``last release``.
-    ``windows``, ``expected_windows``: of an OAI-PMH harvest, those that are done, and about how many there are.
+    ``harvested``, ``windows``, ``expected_windows``: of an OAI-PMH harvest, whose records are accepted in the end: those that came, the
+    windows that are done, and about how many there are; 0, 0 and None elsewhere.
     """
 
     run: str
@@ -36,6 +38,7 @@ class Heartbeat(msgspec.Struct, kw_only=True):
     failed: int = 0
     expected: int | None = None
     expected_by: str = ""
+    harvested: int = 0
     windows: int = 0
     expected_windows: int | None = None
     last_url: str = ""
@@ -49,3 +52,16 @@ def read_heartbeat(folder: Path) -> Heartbeat | None:
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     return heartbeat if is_locked(folder) else None
+
+
+def write_heartbeat(folder: Path, heartbeat: Heartbeat) -> None:
+    """Put it in place of the one before. Only the crawl under way may.
+
+    :raises OSError: the disk failed.
+    """
+    write_json(folder, HEARTBEAT, heartbeat)
+
+
+def remove_heartbeat(folder: Path) -> None:
+    """The crawl is over."""
+    (folder / HEARTBEAT).unlink(missing_ok=True)

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +33,12 @@ from crawlers.runtime.browser.proxy import BROWSER_S_OWN
 from crawlers.runtime.browser.rendering import Rendering
 from crawlers.runtime.browser.sandbox import sandbox_options
 from crawlers.runtime.browser.steps import StepTaker
+from crawlers.runtime.temporary import BROWSER_FOLDER
 
 logger = logging.getLogger(__name__)
 
 CHROMIUM = "chromium"
 CHROMEDRIVER = "chromedriver"
-_FOLDER = "fleet-browser-"
 _DIE_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 _CRASHED = re.compile(
     r"crash|not reachable|disconnected|unable to receive message|no such execution context|failed to check",
@@ -104,11 +104,18 @@ class Chromium:
     """
 
     def __init__(
-        self, *, proxy_port: int, user_agent: str, timeout_seconds: float, pause_seconds: float, trust_any: bool
+        self,
+        *,
+        proxy_port: int,
+        user_agent: str,
+        timeout_seconds: float,
+        pause_seconds: float,
+        trust_any: bool,
+        on_step: Callable[[], None] = lambda: None,
     ) -> None:
         self.pages = 0
         self._timeout_seconds = timeout_seconds
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{BROWSER_FOLDER}{os.getpid()}-"))
         self._process: subprocess.Popen[str] | None = None
         try:
             self._process, port = _start_driver(self._folder)
@@ -122,7 +129,7 @@ class Chromium:
         except BaseException:
             self.close()
             raise
-        self._steps = StepTaker(self.driver, timeout_seconds, pause_seconds)
+        self._steps = StepTaker(self.driver, timeout_seconds, pause_seconds, on_step)
 
     def load(self, url: str) -> Rendered:
         """Load the page; ``html`` is empty as yet.
@@ -213,8 +220,8 @@ class Chromium:
 
 def remove_abandoned() -> None:
     """Remove the files of browsers whose crawl was killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
-        owner = folder.name.removeprefix(_FOLDER).partition("-")[0]
+    for folder in Path(tempfile.gettempdir()).glob(f"{BROWSER_FOLDER}*"):
+        owner = folder.name.removeprefix(BROWSER_FOLDER).partition("-")[0]
         if owner.isdecimal() and not psutil.pid_exists(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
 
