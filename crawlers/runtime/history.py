@@ -91,7 +91,7 @@ def recorded(
     The block sets ``outcome`` of the entry where that isn't ``published``; one that it leaves by an error is told by the error.
     """
     folder = writer.folder
-    _settle_last(folder)
+    last = _settle_last(folder)
     run = RunEntry(
         source=writer.manifest.name,
         release=writer.release,
@@ -101,7 +101,7 @@ def recorded(
         trigger=trigger,
         by=by,
         limit=limit,
-        pace=_read_pace(folder, writer.manifest.timing),
+        pace=_pace_after(folder, writer.manifest.timing, last),
     )
     _write(folder, run)
     try:
@@ -217,17 +217,19 @@ def _outcome_of(error: BaseException, exit_code: int) -> str:
     return {EXIT_PARTIAL: "partial", EXIT_HELD: "held"}.get(exit_code, "failed")
 
 
-def _settle_last(folder: Path) -> None:
-    """Write the line of the last crawl, if it was killed before it could."""
+def _settle_last(folder: Path) -> RunEntry | None:
+    """How the last crawl went; if it was killed before it could write its line, that is written. By who holds the source's lock."""
     try:
         run = _read_last(folder)
+        if run is None or run.outcome != "running":
+            return run
+        killed = _killed(folder, run)
+        if not any(_same(run, entry) and entry.outcome != "running" for entry in read_history(folder, last=20)):
+            append(folder, killed)
+        return killed
     except ReleaseError as error:
         logger.warning("%s", error)
-        return
-    if run is None or run.outcome != "running":
-        return
-    if not any(_same(run, entry) and entry.outcome != "running" for entry in read_history(folder, last=20)):
-        append(folder, _killed(folder, run))
+        return None
 
 
 def _killed(folder: Path, run: RunEntry) -> RunEntry:
@@ -249,9 +251,9 @@ def _read_last(folder: Path) -> RunEntry | None:
     )
 
 
-def _read_pace(folder: Path, schedule: Schedule) -> Pace:
+def _pace_after(folder: Path, schedule: Schedule, last: RunEntry | None) -> Pace:
     try:
-        return find_pace(folder, schedule, read_last_run(folder))
+        return find_pace(folder, schedule, last)
     except ReleaseError as error:  # the crawl matters more
         logger.warning("%s", error)
         return Pace()

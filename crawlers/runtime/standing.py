@@ -5,6 +5,7 @@ No container and no hub need run for that: so it is right also when a crawler's 
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,7 +15,7 @@ from crawlers.runtime.errors import FleetError
 from crawlers.runtime.held import find_held
 from crawlers.runtime.history import RunEntry, find_pace, read_last_run
 from crawlers.runtime.manifest import Manifest
-from crawlers.runtime.orders import Pause, read_orders, read_pause
+from crawlers.runtime.orders import Order, Pause, read_orders, read_pause
 from crawlers.runtime.pace import Pace
 from crawlers.runtime.release import (
     Description,
@@ -93,13 +94,14 @@ class _Facts(msgspec.Struct, kw_only=True):
     name: str
     now: datetime
     schedule: Schedule
-    container: Container | None
+    container: Container | None = None
     run: RunEntry | None = None
     pace: Pace = Pace()
     release: Release | None = None
     description: Description | None = None
     held: Description | None = None
     pause: Pause | None = None
+    order: Order | None = None
     fault: str = ""
 
     @property
@@ -121,44 +123,47 @@ def find_standing(where: RuntimeSettings | Path, manifest: Manifest, now: dateti
     """
     shared_dir = where if isinstance(where, Path) else where.shared_dir
     facts = _gather(shared_dir, manifest, now or datetime.now(UTC))
+    try:
+        return _describe(manifest, facts)
+    except (
+        ValueError,
+        OverflowError,
+    ) as error:  # others may write there, too: one source's file must not hide the rest
+        folder = release_folder(shared_dir, manifest.name)
+        fault = (
+            f"{folder}, or the state folder beside it, tells of a time that is none: {error}. Crawl the source again."
+        )
+        return _describe(manifest, _Facts(name=facts.name, now=facts.now, schedule=facts.schedule, fault=fault))
+
+
+def _describe(manifest: Manifest, facts: _Facts) -> Standing:
     collected, expected, interval = facts.collected, None, None
     if started := collected or (moment(facts.pace.ended) if facts.pace.ended else None):
         expected, interval = _expect(facts, started)
     turn = _find_turn(facts)
-    ordered = read_orders(state_folder(shared_dir, manifest.name))
-    if ordered:
-        first = ordered[0]
-        why = f"{first.command} ordered by {first.by}{f': {first.reason}' if first.reason else ''}"
-        turn = Turn(moment(first.at), f"{why}; a container carries it out within a minute")
     state, since, reason = _judge(facts, turn, expected)
-    run, described = facts.run, facts.description
+    released = facts.release.at if facts.release else None
     return Standing(
         name=manifest.name,
         title=manifest.title,
         url=manifest.url,
         state=state,
-        since=format_release(since) if since else "",
+        since=_text(since),
         reason=reason,
-        outcome=run.outcome if run else "",
-        run=run.run if run else "",
-        run_started=run.started if run else "",
-        run_ended=run.ended if run else "",
         release=facts.release.text if facts.release else "",
-        released=format_release(facts.release.at) if facts.release else "",
-        collected=format_release(collected) if collected else "",
-        age_seconds=_seconds(facts.now - collected) if collected else None,
-        expected_seconds=_seconds(expected) if expected else None,
-        interval_seconds=_seconds(interval) if interval else None,
+        released=_text(released),
+        collected=_text(collected),
+        age_seconds=_seconds(facts.now - collected if collected else None),
+        expected_seconds=_seconds(expected),
+        interval_seconds=_seconds(interval),
         schedule=facts.schedule.kind,
-        next_run=format_release(turn.at) if turn.at else "",
+        next_run=_text(turn.at),
         next_reason=turn.reason,
         paused=facts.pause,
-        ordered=ordered[0].command if ordered else "",
-        records=described.records if described else None,
-        rejects=described.rejects if described else None,
-        bytes=described.bytes if described else None,
+        ordered=facts.order.command if facts.order else "",
         failures=facts.pace.failures,
         fruitless=facts.pace.fruitless,
+        **_numbers(facts),
     )
 
 
@@ -187,6 +192,16 @@ def find_rest(shared_dir: Path, manifest: Manifest, now: datetime) -> str:
     return f"the site asks not to be visited now; blackout until {format_release(end)}" if end else ""
 
 
+def _numbers(facts: _Facts) -> dict[str, Any]:
+    """What the files of the last run and of the release say of themselves."""
+    found: dict[str, Any] = {}
+    if run := facts.run:
+        found |= {"outcome": run.outcome, "run": run.run, "run_started": run.started, "run_ended": run.ended}
+    if described := facts.description:
+        found |= {"records": described.records, "rejects": described.rejects, "bytes": described.bytes}
+    return found
+
+
 def _gather(shared_dir: Path, manifest: Manifest, now: datetime) -> _Facts:
     folder, state = release_folder(shared_dir, manifest.name), state_folder(shared_dir, manifest.name)
     container = read_container(state)
@@ -206,6 +221,7 @@ def _gather(shared_dir: Path, manifest: Manifest, now: datetime) -> _Facts:
         facts.description = read_description(folder) if facts.release else None
 
     def read_rest() -> None:
+        facts.order = next(iter(read_orders(state)), None)
         facts.pause = read_pause(state, now)
         facts.held = find_held(folder)
 
@@ -219,6 +235,9 @@ def _gather(shared_dir: Path, manifest: Manifest, now: datetime) -> _Facts:
 
 def _find_turn(facts: _Facts) -> Turn:
     pace = facts.pace
+    if order := facts.order:
+        why = f"{order.command} ordered by {order.by}{f': {order.reason}' if order.reason else ''}"
+        return Turn(moment(order.at), f"{why}; a container carries it out within a minute")
     if not pace.ended and (collected := facts.collected):  # by a foreign crawler
         turn = find_regular(facts.schedule, facts.name, collected, pace)
     else:
@@ -279,5 +298,9 @@ def _judge(facts: _Facts, turn: Turn, expected: timedelta | None) -> tuple[str, 
     return "fresh", collected, f"collected {in_words(facts.now - collected)} ago{f', {news}' if news else ''}"
 
 
-def _seconds(span: timedelta) -> int:
-    return int(span.total_seconds())
+def _seconds(span: timedelta | None) -> int | None:
+    return None if span is None else int(span.total_seconds())
+
+
+def _text(at: datetime | None) -> str:
+    return format_release(at) if at else ""

@@ -225,5 +225,12 @@ def test_what_can_not_be_read_is_failing_with_what_to_do(volume: Volume, name: s
     assert name in standing.reason
 
 
+def test_times_that_are_none_are_failing_too(volume: Volume) -> None:
+    volume.run("failed", NOON, Pace(good="yesterday"))
+    standing = volume.standing()
+    assert standing.state == "failing"
+    assert "tells of a time that is none" in standing.reason
+
+
 def test_every_state_has_its_place() -> None:
     assert sorted(ATTENTION) == sorted(["fresh", "due", "stale", "held", "failing", "paused", "never", "running"])
