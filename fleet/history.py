@@ -61,7 +61,7 @@ def _print(runs: list[RunEntry]) -> None:
         table.add_row(
             run.started,
             outcome,
-            safe(run.by or run.trigger or "-"),
+            Text(safe(run.by or run.trigger or "-")),
             *(str(number) for number in numbers),
             run.code_version,
         )

@@ -10,23 +10,12 @@ from typing import Any
 import msgspec
 
 from crawlers.runtime import blackout
-from crawlers.runtime.container import Container, find_schedule, read_container
-from crawlers.runtime.errors import FleetError
-from crawlers.runtime.held import find_held
-from crawlers.runtime.history import RunEntry, find_pace, read_last_run
+from crawlers.runtime.container import find_schedule, read_container
+from crawlers.runtime.facts import Facts, gather
 from crawlers.runtime.manifest import Manifest
-from crawlers.runtime.orders import Order, Pause, read_orders, read_pause
-from crawlers.runtime.pace import Pace
-from crawlers.runtime.release import (
-    Description,
-    Release,
-    format_release,
-    read_description,
-    read_release,
-    release_folder,
-    state_folder,
-)
-from crawlers.runtime.schedule import Schedule, Turn, find_regular, find_turn, in_words, moment, put_off
+from crawlers.runtime.orders import Pause, read_pause
+from crawlers.runtime.release import format_release, release_folder, state_folder
+from crawlers.runtime.schedule import Turn, find_regular, find_turn, in_words, moment, put_off
 from crawlers.runtime.settings import RuntimeSettings
 
 # What needs attention first comes first.
@@ -88,41 +77,13 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     fruitless: int = 0
 
 
-class _Facts(msgspec.Struct, kw_only=True):
-    """What lies on the shared volume about a source, as far as it can be read; ``fault``: why not all of it."""
-
-    name: str
-    now: datetime
-    schedule: Schedule
-    container: Container | None = None
-    run: RunEntry | None = None
-    pace: Pace = Pace()
-    release: Release | None = None
-    description: Description | None = None
-    held: Description | None = None
-    pause: Pause | None = None
-    order: Order | None = None
-    fault: str = ""
-
-    @property
-    def collected(self) -> datetime | None:
-        """When the source was last seen whole; where a foreign crawler tells no more, when it started the published release."""
-        if self.pace.good:
-            return moment(self.pace.good)
-        return self.release.at.astimezone(UTC) if self.release and not self.pace.ended else None
-
-    @property
-    def since(self) -> datetime | None:
-        return moment(self.container.since) if self.container else None
-
-
 def find_standing(where: RuntimeSettings | Path, manifest: Manifest, now: datetime | None = None) -> Standing:
     """How the source of ``manifest`` stands at the moment ``now`` (aware; None: at present).
 
     :param where: the settings, or the shared volume.
     """
     shared_dir = where if isinstance(where, Path) else where.shared_dir
-    facts = _gather(shared_dir, manifest, now or datetime.now(UTC))
+    facts = gather(shared_dir, manifest, now or datetime.now(UTC))
     try:
         return _describe(manifest, facts)
     except (
@@ -133,10 +94,10 @@ def find_standing(where: RuntimeSettings | Path, manifest: Manifest, now: dateti
         fault = (
             f"{folder}, or the state folder beside it, tells of a time that is none: {error}. Crawl the source again."
         )
-        return _describe(manifest, _Facts(name=facts.name, now=facts.now, schedule=facts.schedule, fault=fault))
+        return _describe(manifest, Facts(name=facts.name, now=facts.now, schedule=facts.schedule, fault=fault))
 
 
-def _describe(manifest: Manifest, facts: _Facts) -> Standing:
+def _describe(manifest: Manifest, facts: Facts) -> Standing:
     collected, expected, interval = facts.collected, None, None
     if started := collected or (moment(facts.pace.ended) if facts.pace.ended else None):
         expected, interval = _expect(facts, started)
@@ -192,7 +153,7 @@ def find_rest(shared_dir: Path, manifest: Manifest, now: datetime) -> str:
     return f"the site asks not to be visited now; blackout until {format_release(end)}" if end else ""
 
 
-def _numbers(facts: _Facts) -> dict[str, Any]:
+def _numbers(facts: Facts) -> dict[str, Any]:
     """What the files of the last run and of the release say of themselves."""
     found: dict[str, Any] = {}
     if run := facts.run:
@@ -202,38 +163,7 @@ def _numbers(facts: _Facts) -> dict[str, Any]:
     return found
 
 
-def _gather(shared_dir: Path, manifest: Manifest, now: datetime) -> _Facts:
-    folder, state = release_folder(shared_dir, manifest.name), state_folder(shared_dir, manifest.name)
-    container = read_container(state)
-    facts = _Facts(
-        name=manifest.name,
-        now=now,
-        schedule=find_schedule(manifest, container.cron if container else ""),
-        container=container,
-    )
-
-    def read_run() -> None:
-        facts.run = read_last_run(folder)
-        facts.pace = find_pace(folder, facts.schedule, facts.run)
-
-    def read_published() -> None:
-        facts.release = read_release(folder)
-        facts.description = read_description(folder) if facts.release else None
-
-    def read_rest() -> None:
-        facts.order = next(iter(read_orders(state)), None)
-        facts.pause = read_pause(state, now)
-        facts.held = find_held(folder)
-
-    for read in (read_run, read_published, read_rest):
-        try:
-            read()
-        except FleetError as error:
-            facts.fault = facts.fault or str(error)
-    return facts
-
-
-def _find_turn(facts: _Facts) -> Turn:
+def _find_turn(facts: Facts) -> Turn:
     pace = facts.pace
     if order := facts.order:
         why = f"{order.command} ordered by {order.by}{f': {order.reason}' if order.reason else ''}"
@@ -254,7 +184,7 @@ def _find_turn(facts: _Facts) -> Turn:
     return put_off(facts.schedule, facts.name, Turn(until, "the pause ends then"), until)
 
 
-def _expect(facts: _Facts, collected: datetime) -> tuple[timedelta, timedelta]:
+def _expect(facts: Facts, collected: datetime) -> tuple[timedelta, timedelta]:
     """After how long without a collection the source is stale, and the interval, which is shorter."""
     regular = find_regular(facts.schedule, facts.name, collected, facts.pace).at
     assert regular is not None
@@ -264,7 +194,7 @@ def _expect(facts: _Facts, collected: datetime) -> tuple[timedelta, timedelta]:
     return interval + min(max(interval / 2, _LEAST_GRACE), _MOST_GRACE), interval
 
 
-def _judge(facts: _Facts, turn: Turn, expected: timedelta | None) -> tuple[str, datetime | None, str]:
+def _judge(facts: Facts, turn: Turn, expected: timedelta | None) -> tuple[str, datetime | None, str]:
     """The state, since when, and why."""
     pace, run, collected = facts.pace, facts.run, facts.collected
     if run and run.outcome == "running":

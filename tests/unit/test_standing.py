@@ -172,6 +172,14 @@ def test_a_paused_source_says_who_why_and_until_when_and_is_not_due(volume: Volu
     assert is_due(after, datetime(2026, 1, 8, tzinfo=UTC))
 
 
+def test_a_pause_that_can_not_be_read_holds(volume: Volume) -> None:
+    orders.pause(volume.state, "alice", "the site moves")
+    (volume.state / orders.ORDERS / orders.PAUSE).write_text("{")
+    standing = volume.standing()
+    assert (standing.state, is_due(standing, NOON)) == ("paused", False)
+    assert "`fleet resume` removes it" in standing.reason
+
+
 def test_an_order_is_due_at_once_also_while_the_source_is_paused(volume: Volume) -> None:
     volume.run("published", NOON)
     orders.pause(volume.state, "alice", "the site moves")
