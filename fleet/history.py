@@ -25,6 +25,7 @@ COLOURS = {
     "empty": "red",
     "failed": "red",
     "killed": "red",
+    "stuck": "red",
     "interrupted": "red",
 }
 

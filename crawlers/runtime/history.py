@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import filelock
 import msgspec
 
 from crawlers.runtime.errors import (
@@ -23,15 +24,18 @@ from crawlers.runtime.errors import (
     EmptyError,
     Interrupted,
     ReleaseError,
+    StuckError,
 )
+from crawlers.runtime.heartbeat import remove_heartbeat
 from crawlers.runtime.held import find_held
 from crawlers.runtime.json_files import read_json, write_json
-from crawlers.runtime.lock import is_locked
+from crawlers.runtime.lock import is_locked, source_lock
 from crawlers.runtime.pace import Pace, advance
 from crawlers.runtime.release import Counts, Description, ErrorCount, format_release, read_release
 from crawlers.runtime.schedule import Schedule
 from crawlers.runtime.tally import Tally
-from crawlers.runtime.temporary import create_temporary, temporary_path
+from crawlers.runtime.temporary import create_temporary, remove_abandoned, temporary_path
+from crawlers.runtime.verdict import read_verdict
 from crawlers.runtime.writer import ReleaseWriter
 
 logger = logging.getLogger(__name__)
@@ -49,9 +53,9 @@ class RunEntry(msgspec.Struct, kw_only=True):
     ``run``: what no other run has; a crawl that is gone on with after it was cut off is a run more of one ``release``.
     ``ended`` is empty and ``exit_code`` null until the crawl ended, and for ever if it was killed.
     ``outcome``: ``running``, ``published``, ``unchanged`` (the same data as the published release: that is up to date),
-    ``held`` (by the publish gate), ``empty``, ``partial``, ``failed``, ``interrupted`` (by a signal) or ``killed``; and, for what
-    a person did with a held release, ``approved`` or ``discarded``.
-    ``message``: why nothing was published, in words; ``reasons``: those of the publish gate.
+    ``held`` (by the publish gate), ``empty``, ``partial``, ``failed``, ``stuck`` (nothing moved for too long, and the watchdog ended it),
+    ``interrupted`` (by a signal) or ``killed``; and, for what a person did with a held release, ``approved`` or ``discarded``.
+    ``message``: why nothing was published, in words, and where it hung; ``reasons``: those of the publish gate.
     ``errors``: by class (the keys of ``tally.ADVICE``); ``coverage``: that of the release which was made.
     ``trigger``: what had it start: ``schedule``, ``order`` (``by`` says whose), ``hand``, or ``transform``, which asks no site; empty
     in runs of older versions. ``limit``: of records, with which it was tried out. ``pace``: how the schedule stood before it.
@@ -209,7 +213,21 @@ def settle_held(folder: Path, release: str, outcome: str) -> None:
         _write(folder, msgspec.structs.replace(run, outcome=outcome, message=""))
 
 
+def settle_killed(folder: Path) -> None:
+    """Complete the history of a run that was killed, and remove what it left; unless the next crawl has begun, and does so."""
+    try:
+        with source_lock(folder):
+            remove_abandoned(folder)
+            remove_heartbeat(folder)
+            if (run := _settle_last(folder)) is not None:
+                _write(folder, run)
+    except (filelock.Timeout, ReleaseError, OSError) as error:
+        logger.warning("what the killed run left is for the next one to remove: %s", error)
+
+
 def _outcome_of(error: BaseException, exit_code: int) -> str:
+    if isinstance(error, StuckError):
+        return "stuck"
     if isinstance(error, Interrupted | KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, EmptyError):
@@ -217,17 +235,18 @@ def _outcome_of(error: BaseException, exit_code: int) -> str:
     return {EXIT_PARTIAL: "partial", EXIT_HELD: "held"}.get(exit_code, "failed")
 
 
-def _settle_last(folder: Path) -> None:
-    """Write the line of the last crawl, if it was killed before it could."""
+def _settle_last(folder: Path) -> RunEntry | None:
+    """Write the line of the last crawl, if it was killed before it could; returns what became of it then."""
     try:
         run = _read_last(folder)
     except ReleaseError as error:
         logger.warning("%s", error)
-        return
+        return None
     if run is None or run.outcome != "running":
-        return
+        return None
     if not any(_same(run, entry) and entry.outcome != "running" for entry in read_history(folder, last=20)):
         append(folder, _killed(folder, run))
+    return _killed(folder, run)
 
 
 def _killed(folder: Path, run: RunEntry) -> RunEntry:
@@ -240,6 +259,8 @@ def _killed(folder: Path, run: RunEntry) -> RunEntry:
             continue
         if found is not None and str(getattr(found, "text", getattr(found, "release", ""))) == run.release:
             return msgspec.structs.replace(run, outcome=outcome, message=f"{_KILLED} Its release was made before that.")
+    if verdict := read_verdict(folder, run.run):
+        return msgspec.structs.replace(run, outcome="stuck", message=verdict)
     return msgspec.structs.replace(run, outcome="killed", message=f"{_KILLED} Nothing was published.")
 
 

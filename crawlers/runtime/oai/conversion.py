@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -49,11 +49,12 @@ class Converter:
     """Converts bodies of answers. As a context manager it holds the processes that do so, and what they did ahead.
 
     :param scratch: a folder for a temporary file, which takes as much as all records together.
-    :param processes: how many; 1: this one alone.
+    :param processes: how many; 1: this one alone. :param on_body: called for each body that is converted.
     """
 
-    def __init__(self, scratch: Path, processes: int = 0) -> None:
+    def __init__(self, scratch: Path, processes: int = 0, on_body: Callable[[], None] = lambda: None) -> None:
         self._scratch = scratch
+        self._on_body = on_body
         self._processes = processes or processors()
         self._pool: ProcessPoolExecutor | None = None
         self._broken = False
@@ -101,6 +102,7 @@ class Converter:
         seen_bytes = 0
         try:
             for body in bodies:
+                self._on_body()
                 seen_bytes += len(body)
                 if (made := self._take(body)) is not None:
                     waiting.append(made)

@@ -29,7 +29,7 @@ def crawl_oai(run: Run) -> None:
     if run.limit:
         _try_out(run, access, wanted)
         return
-    with Converter(run.writer.folder) as converter:
+    with Converter(run.writer.folder, on_body=run.tally.step) as converter:
         ledger = Ledger(state_folder(run.writer.folder.parent, manifest.name) / LEDGER, converter.offer)
         run_harvest(access, manifest, wanted, ledger, run.tally)
         paths = [window.path for window in ledger.windows()]
