@@ -26,7 +26,7 @@ from crawlers.runtime.reject_files import keep_unpublished, remove_unpublished
 from crawlers.runtime.rejects import Answer, RejectLines
 from crawlers.runtime.release import Counts, Description, ErrorCount
 from crawlers.runtime.sorted_lines import SortedLines
-from crawlers.runtime.temporary import create_temporary, remove_abandoned, temporary_path
+from crawlers.runtime.temporary import create_temporary, remove_abandoned, temporary_path, write_all
 
 logger = logging.getLogger(__name__)
 
@@ -112,14 +112,15 @@ class ReleaseWriter:
     ) -> None:
         self._leave()
 
-    def write(self, record: Any, url: str = "", response: Answer | None = None) -> None:
+    def write(self, record: Any, url: str = "", response: Answer | None = None, line: bytes = b"") -> None:
         """Add a record. One that can't be in a release goes to the rejects with the reason; either way it is counted.
 
         :param url: the page that the record came from, for the rejects; ``response``: the answer, which has a URL of its own.
+        :param line: what ``ndjson.encode`` made of this very record, if it did already.
         """
         self.counts.items += 1
         try:
-            line = encode(record)
+            line = line or encode(record)
         except UnwritableError as error:
             self._reject_item(str(error), "schema", field=error.field, url=url, record=record, response=response)
             return
@@ -242,7 +243,7 @@ class ReleaseWriter:
             (protocol.RELEASE, self.release.encode()),  # and nothing else: readers that strip no newline exist
         ):
             self._files[name] = create_temporary(self.folder, name)
-            _write_all(self._files[name], content)
+            write_all(self._files[name], content)
         for file in self._files.values():
             # The hub's archive shares the inodes: from here on nobody writes to them.
             os.fchmod(file.fileno(), 0o444)
@@ -299,7 +300,7 @@ class ReleaseWriter:
 
     def _write_data(self, parts: list[bytes]) -> None:
         content = b"".join(parts)
-        _write_all(self._files[protocol.DATA], content)
+        write_all(self._files[protocol.DATA], content)
         self._digest.update(content)
         self._bytes += len(content)
 
@@ -317,7 +318,7 @@ class ReleaseWriter:
 
     def _write_reject(self, line: bytes) -> None:
         with self._disk():
-            _write_all(self._files[protocol.REJECTS], line)
+            write_all(self._files[protocol.REJECTS], line)
         self.counts.rejects += 1
 
     @contextmanager
@@ -346,9 +347,3 @@ class ReleaseWriter:
             if self.counts.rejects and rejects.exists():  # neither published nor held
                 stack.callback(keep_unpublished, rejects, self.folder, self.release)
             self._files, self._lines = {}, None
-
-
-def _write_all(file: IO[bytes], content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[file.write(view) :]

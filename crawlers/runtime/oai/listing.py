@@ -180,7 +180,7 @@ class Listing:
 
     def _take(self, writer: WindowWriter, reply: Reply, token: Token | None) -> None:
         seen, answer = self.seen, reply.answer
-        records = list(answer.records())
+        records = answer.records()
         if records:
             key = hash(tuple(record.identifier for record in records))
             if key in seen.page_keys:
@@ -191,7 +191,7 @@ class Listing:
         if seen.pages == 0 and token is not None:
             seen.size = token.size
         self._check_range(records, reply)
-        writer.add(reply.frame, reply.body)
+        writer.add(reply.frame, reply.body, answer)
         writer.state = DONE
         self._check_dates(records)
         self._endpoint.proved = True
@@ -216,7 +216,7 @@ class Listing:
             told = answer.broken[0].reason if answer.broken else answer.describe_errors() or "no record"
             self.seen.missing[identifier] = f"{reason}; GetRecord: {told}"
             return False
-        writer.add(reply.frame, reply.body)
+        writer.add(reply.frame, reply.body, answer)
         writer.state = DONE
         return True
 

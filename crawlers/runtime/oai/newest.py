@@ -50,6 +50,10 @@ class Newest:
         """Whether the version that came as this number, from 0, is the newest of its record, and no deletion."""
         return bool(self._keep[number >> 3] >> (number & 7) & 1)
 
+    def is_any_kept(self, first: int, end: int) -> bool:
+        """Whether one of the versions from number ``first`` on, before ``end``, may be kept; sure where the answer is no."""
+        return any(self._keep[first >> 3 : (end + 7) >> 3])
+
     def close(self) -> None:
         """Forget what is on disk."""
         self._lines.close()

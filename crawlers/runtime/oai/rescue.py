@@ -231,7 +231,7 @@ class WindowHarvest:
             answer = reply.answer
             if answer.error and answer.error != NO_RECORDS:
                 raise ListFailed(answer.error, answer.describe_errors(), reply.frame.status)
-            writer.add(reply.frame, reply.body)
+            writer.add(reply.frame, reply.body, answer)
             for record in answer.records():
                 if not record.deleted:
                     found[record.identifier] = None
