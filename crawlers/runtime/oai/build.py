@@ -60,7 +60,8 @@ def build(
                 continue
             if block.keys[place][2] == REJECTED:
                 rejects += 1
-                reject(**orjson.loads(content))
+                rejected = orjson.loads(content)
+                reject(rejected["reason"], rejected["record"])
             else:
                 records += 1
                 accept(orjson.loads(content), content)
