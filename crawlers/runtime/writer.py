@@ -16,7 +16,7 @@ import filelock
 import msgspec
 
 from crawlers.runtime import release as protocol
-from crawlers.runtime.coverage import Coverage
+from crawlers.runtime.coverage import Coverage, Shape, shape_of
 from crawlers.runtime.errors import FleetError, LockedError, ReleaseError
 from crawlers.runtime.lock import LOCK, source_lock
 from crawlers.runtime.manifest import Manifest
@@ -112,33 +112,30 @@ class ReleaseWriter:
     ) -> None:
         self._leave()
 
-    def write(self, record: Any, url: str = "", response: Answer | None = None, line: bytes = b"") -> None:
+    def write(self, record: Any, url: str = "", response: Answer | None = None) -> None:
         """Add a record. One that can't be in a release goes to the rejects with the reason; either way it is counted.
 
         :param url: the page that the record came from, for the rejects; ``response``: the answer, which has a URL of its own.
-        :param line: what ``ndjson.encode`` made of this very record, if it did already.
         """
-        self.counts.items += 1
         try:
-            line = line or encode(record)
+            line = encode(record)
         except UnwritableError as error:
+            self.counts.items += 1
             self._reject_item(str(error), "schema", field=error.field, url=url, record=record, response=response)
             return
-        assert self._lines is not None, "write() works inside the with block, before settle()"
-        self._coverage.add(record)
-        with self._disk():
-            self._lines.add(record["_id"], line, response.note if response else url)
+        self.write_line(record["_id"], line, shape_of(record), response.note if response else url)
+
+    def write_line(self, identifier: str, line: bytes, shape: Shape, note: str = "") -> None:
+        """Add a record that ``ndjson.encode`` made a line of. ``shape``: as ``coverage.shape_of`` gives it."""
+        self.counts.items += 1
+        self._add(identifier, line, shape, note)
 
     def write_replayed(self, record: dict[str, Any]) -> None:
         """Add a record of an earlier run's rejects that passed when it was replayed. It gives way to one of this run's own.
 
         :raises UnwritableError: it can't be in a release.
         """
-        line = encode(record)
-        assert self._lines is not None, "write_replayed() works inside the with block, before settle()"
-        self._coverage.add(record)
-        with self._disk():
-            self._lines.add(record["_id"], line, _REPLAYED)
+        self._add(record["_id"], encode(record), shape_of(record), _REPLAYED)
 
     def reject(
         self,
@@ -250,6 +247,16 @@ class ReleaseWriter:
             os.fsync(file.fileno())
         place({name: temporary_path(self.folder, name) for name in protocol.PUBLISH_ORDER}, folder)
 
+    def _add(self, identifier: str, line: bytes, shape: Shape, note: str) -> None:
+        assert self._lines is not None, "records are written inside the with block, before settle()"
+        if self._failure:
+            raise self._failure
+        self._coverage.add(shape)
+        try:
+            self._lines.add(identifier, line, note)
+        except OSError as error:
+            raise self._fail(error) from error
+
     def _next_release(self) -> str:
         try:
             published = protocol.read_release(self.folder)
@@ -329,11 +336,14 @@ class ReleaseWriter:
         try:
             yield
         except OSError as error:
-            self._failure = FleetError(
-                f"{self.manifest.name}: writing release {self.release} to {self.folder} failed: {error}. It was not published. "
-                "See that the disk has room and works, and crawl again."
-            )
-            raise self._failure from error
+            raise self._fail(error) from error
+
+    def _fail(self, error: OSError) -> FleetError:
+        self._failure = FleetError(
+            f"{self.manifest.name}: writing release {self.release} to {self.folder} failed: {error}. It was not published. "
+            "See that the disk has room and works, and crawl again."
+        )
+        return self._failure
 
     def _leave(self) -> None:
         with ExitStack() as stack:  # each is done, whatever becomes of the others

@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawlers.runtime import sorted_lines
 from crawlers.runtime.errors import FleetError
-from crawlers.runtime.ndjson import encode
 from crawlers.runtime.oai import conversion
 from crawlers.runtime.oai.build import Built, build
 from crawlers.runtime.oai.converted import converted_path
@@ -57,8 +57,9 @@ def built(windows: list[Path], scratch: Path) -> tuple[dict[str, str], Built]:
     records: dict[str, str] = {}
     rejects: list[Any] = []
 
-    def accept(record: dict[str, Any], line: bytes) -> None:
-        assert line == encode(record)
+    def accept(identifier: str, line: bytes, shape: tuple[str, ...]) -> None:
+        record = orjson.loads(line)
+        assert (record["_id"], tuple(record)) == (identifier, shape)
         assert record["_id"] not in records, "each identifier comes once"
         records[record["_id"]] = record.get("name", "")
 
@@ -116,7 +117,7 @@ def test_a_record_that_can_not_be_converted_is_rejected_whole_with_the_reason(wi
     build(
         [path],
         tmp_path,
-        lambda record, line: pytest.fail(f"accepted: {record}"),
+        lambda *given: pytest.fail(f"accepted: {given}"),
         lambda reason, record: rejects.append((reason, record)),
     )
     ((reason, record),) = rejects
@@ -214,7 +215,8 @@ def test_the_newest_are_what_a_dictionary_would_have_kept(
             expected[version[0]] = version
     kept: dict[str, Version] = {}
 
-    def accept(record: dict[str, Any], line: bytes) -> None:
+    def accept(identifier: str, line: bytes, shape: tuple[str, ...]) -> None:
+        record = orjson.loads(line)
         kept[record["_id"]] = (record["_id"], record["sdDatePublished"], record["name"])
 
     with pytest.MonkeyPatch.context() as patch:

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from crawlers.runtime.coverage import Shape
 from crawlers.runtime.oai.conversion import convert_windows
 from crawlers.runtime.oai.converted import DELETED, REJECTED, Block, read_blocks, remove_others
 from crawlers.runtime.oai.newest import Newest
@@ -27,14 +28,14 @@ class Built:
 def build(
     windows: Sequence[Path],
     scratch: Path,
-    accept: Callable[[dict[str, Any], bytes], None],
+    accept: Callable[[str, bytes, Shape], None],
     reject: Callable[[str, dict[str, Any]], None],
 ) -> Built:
     """Give on the newest version of every record in ``windows`` (files, oldest first) that was not deleted. What of them is converted
     already is not converted again.
 
     :param scratch: a folder for temporary files, of some 100 bytes a version.
-    :param accept: called with each record made, and its line.
+    :param accept: called with the ``_id`` of each record made, its line, and its shape (``coverage.shape_of``).
     :param reject: called with the reason and the record as it came, for each that can't be converted.
     :raises WindowFileError: a window's file can't be read.
     """
@@ -45,7 +46,7 @@ def build(
     records = rejects = 0
     try:
         for block in _blocks(windows):
-            for identifier, datestamp, state, _ in block.keys:
+            for identifier, datestamp, state, *_ in block.keys:
                 newest.add(identifier, datestamp, state == DELETED)
         newest.choose()
     finally:
@@ -55,16 +56,16 @@ def build(
         first, number = number, number + len(block.keys)
         if not newest.is_any_kept(first, number):
             continue
-        for place, content in enumerate(block.contents()):
+        for place, (key, content) in enumerate(zip(block.keys, block.contents(), strict=True)):
             if not newest.is_kept(first + place):
                 continue
-            if block.keys[place][2] == REJECTED:
+            if key.state == REJECTED:
                 rejects += 1
                 rejected = orjson.loads(content)
                 reject(rejected["reason"], rejected["record"])
             else:
                 records += 1
-                accept(orjson.loads(content), content)
+                accept(key.identifier, content, block.shapes[key.shape])
     return Built(newest.versions, records, rejects, newest.deleted)
 
 

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from lxml import etree
 
+from crawlers.runtime.coverage import shape_of
 from crawlers.runtime.errors import FleetError
 from crawlers.runtime.ndjson import UnwritableError, encode, encode_reject
 from crawlers.runtime.oai.answer import Answer, AnswerError, OaiRecord, read_answer
@@ -178,7 +179,8 @@ def _version(record: OaiRecord) -> Version:
     if record.deleted:
         return Version(record.identifier, record.datestamp, DELETED, b"")
     try:
-        return Version(record.identifier, record.datestamp, KEPT, encode(convert(record)))
+        made = convert(record)
+        return Version(record.identifier, record.datestamp, KEPT, encode(made), shape_of(made))
     except (ConversionError, UnwritableError) as error:
         content = encode_reject({"reason": str(error), "record": as_it_came(record)})
         return Version(record.identifier, record.datestamp, REJECTED, content)

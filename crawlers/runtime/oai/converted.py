@@ -19,18 +19,18 @@ import msgspec
 import orjson
 from lxml import etree
 
+from crawlers.runtime.coverage import Shape
 from crawlers.runtime.errors import FleetError
 from crawlers.runtime.temporary import write_all
 
 FOLDER = "converted"
 # What decides what becomes of an answer: this folder, and how a record becomes a line.
 _HERE = Path(__file__).parent
-_CODE = ("answer.py", "conversion.py", "converted.py", "mending.py", "names.py", "windows.py", "../ndjson.py")
+_CODE = ("answer.py", "conversion.py", "converted.py", "mending.py", "names.py", "windows.py", "../ndjson.py", "../coverage.py", "../fields.py")
 _COMPRESSION = 1
 _SIZES = struct.Struct("=II")
 # Where a block would begin: there is none, and the size and time of the window that it was made of follow.
 _END = struct.Struct("=IIQQ")
-_KEYS = msgspec.json.Decoder(list[tuple[str, str, str, int]])
 
 KEPT, DELETED, REJECTED = "+", "-", "!"
 
@@ -43,20 +43,39 @@ class Version(NamedTuple):
     """A version of a record. ``state``: one of the three above.
 
     ``content``: the record as a line of JSON; a rejected one's is an object of ``reason`` and ``record``, as it came; a deleted one's
-    is empty.
+    is empty. ``shape``: the names of the record's fields, as ``coverage.shape_of`` gives them.
     """
 
     identifier: str
     datestamp: str
     state: str
     content: bytes
+    shape: Shape = ()
+
+
+class Key(NamedTuple):
+    """What tells a version apart. ``size``: of its content, in bytes; ``shape``: where its shape is among those of its block."""
+
+    identifier: str
+    datestamp: str
+    state: str
+    size: int
+    shape: int
+
+
+class _Keys(NamedTuple):
+    shapes: list[Shape]
+    keys: list[Key]
+
+
+_KEYS = msgspec.json.Decoder(_Keys)
 
 
 class Block:
-    """The versions of records in one answer; ``keys``: identifier, datestamp, state, and the size of the content of each."""
+    """The versions of records in one answer."""
 
-    def __init__(self, path: Path, keys: list[tuple[str, str, str, int]], packed: bytes) -> None:
-        self.keys = keys
+    def __init__(self, path: Path, keys: _Keys, packed: bytes) -> None:
+        self.shapes, self.keys = keys
         self._path = path
         self._packed = packed
 
@@ -67,21 +86,24 @@ class Block:
         """
         try:
             contents = zlib.decompress(self._packed)
-            if len(contents) != sum(key[3] for key in self.keys):
+            if len(contents) != sum(key.size for key in self.keys):
                 raise zlib.error("its size is not what it was")
         except zlib.error as error:
             raise _broken(self._path, error) from error
         end = 0
-        for *_, size in self.keys:
-            yield contents[end : (end := end + size)]
+        for key in self.keys:
+            yield contents[end : (end := end + key.size)]
 
 
 def write_block(file: IO[bytes], versions: Iterable[Version]) -> None:
     """Add the versions in an answer."""
-    versions = list(versions)
-    keys = [(*version[:3], len(version.content)) for version in versions]
-    packed_keys = zlib.compress(msgspec.json.encode(keys), _COMPRESSION)
-    packed = zlib.compress(b"".join([version.content for version in versions]), _COMPRESSION)
+    keys, contents = [], []
+    shapes: dict[Shape, int] = {}
+    for identifier, datestamp, state, content, shape in versions:
+        keys.append((identifier, datestamp, state, len(content), shapes.setdefault(shape, len(shapes))))
+        contents.append(content)
+    packed_keys = zlib.compress(msgspec.json.encode((list(shapes), keys)), _COMPRESSION)
+    packed = zlib.compress(b"".join(contents), _COMPRESSION)
     write_all(file, b"".join((_SIZES.pack(len(packed_keys), len(packed)), packed_keys, packed)))
 
 

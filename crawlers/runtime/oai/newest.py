@@ -29,8 +29,9 @@ class Newest:
     def add(self, identifier: str, datestamp: str, deleted: bool) -> None:
         """Take the next version."""
         # Sorts by identifier, then datestamp, then place. A day comes before its seconds: it says less.
-        key = f"{identifier.translate(_ESCAPED)}\t{datestamp.translate(_ESCAPED)}\t{self.versions:012d}\t{'-' if deleted else '+'}"
-        self._lines.add(key, b"")
+        if not (identifier.isprintable() and datestamp.isprintable()):
+            identifier, datestamp = identifier.translate(_ESCAPED), datestamp.translate(_ESCAPED)
+        self._lines.add(f"{identifier}\t{datestamp}\t{self.versions:012d}\t{'-' if deleted else '+'}", b"")
         self.versions += 1
 
     def choose(self) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
+import orjson
+
 from crawlers.runtime import http
 from crawlers.runtime.errors import FleetError
 from crawlers.runtime.manifest import Manifest
@@ -35,7 +37,7 @@ def crawl_oai(run: Run) -> None:
     built = build(
         ledger.filled(),
         run.writer.folder,
-        lambda record, _: run.accept(record),
+        lambda identifier, line, shape: run.accept(orjson.loads(line)),
         lambda reason, record: run.writer.reject(reason, record=record),
     )
     run.deleted = built.deleted

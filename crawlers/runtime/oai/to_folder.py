@@ -80,7 +80,7 @@ def harvest_to(folder: Path, access: Access, wanted: Wanted) -> Harvested:
             built = build(
                 ledger.filled(),
                 folder,
-                lambda record, line: writer.write(record, line=line),
+                writer.write_line,
                 lambda reason, record: writer.reject(reason, record=record),
             )
         result.gap_list = [gap.describe() for gap in ledger.gaps()]
