@@ -5,7 +5,7 @@ http://www.openarchives.org/OAI/openarchivesprotocol.html. Nothing here touches 
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from lxml import etree
 
@@ -28,8 +28,7 @@ NO_SETS = "noSetHierarchy"
 NO_IDENTIFIER = "idDoesNotExist"
 
 
-@dataclass(frozen=True, slots=True)
-class OaiRecord:
+class OaiRecord(NamedTuple):
     """A record as a server gave it.
 
     ``datestamp``: as written, ``YYYY-MM-DD`` or ``YYYY-MM-DDThh:mm:ssZ``. ``deleted``: the server says that the record is gone.
