@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from crawlers.runtime import http
 from crawlers.runtime.oai.answer import BAD_TOKEN, NO_RECORDS, OaiRecord, Token
-from crawlers.runtime.oai.dates import DAY, floor_to, parse_date, write_date
+from crawlers.runtime.oai.dates import DAY, floor_to, is_day, parse_date, write_date
 from crawlers.runtime.oai.endpoint import AskError, Endpoint, Reply
 from crawlers.runtime.oai.ledger import Plan
 from crawlers.runtime.oai.windows import DONE, WindowWriter
@@ -123,12 +123,13 @@ class Listing:
         plan = self._plan
         found = {"metadataPrefix": plan.prefix}
         # A person's own words only where they mean the same: both ends of a range have to be written alike (section 3.3.1).
-        whole = (plan.open_start or parse_date(plan.asked_from) == self.start) and (
-            plan.open_end or parse_date(plan.asked_until, end=True) == self.until
+        first, last = plan.open_start and self.start == plan.start, plan.open_end and self.until == plan.until
+        whole = (parse_date(plan.asked_from) == self.start if plan.asked_from else first) and (
+            parse_date(plan.asked_until, end=True) == self.until if plan.asked_until else last
         )
-        if not (plan.open_start and self.start == plan.start):
+        if not first:
             found["from"] = (whole and plan.asked_from) or write_date(self.start, plan.granularity)
-        if not (plan.open_end and self.until == plan.until):
+        if not last:
             found["until"] = (whole and plan.asked_until) or write_date(self.until, plan.granularity)
         if plan.set:
             found["set"] = plan.set
@@ -253,6 +254,7 @@ class Listing:
         seen = self.seen
         if seen.holes:
             raise ListFailed(HOLE, "a page could not be read; the list went on by its token")
+        self._check_last_day()
         # The size may be an estimate (section 3.5).
         if seen.size is None or seen.records >= seen.size or self._endpoint.sizes_lie:
             return
@@ -266,6 +268,20 @@ class Listing:
         self._endpoint.sizes_lie = True
         self._endpoint.count("sizes_doubted")
         logger.warning("%s: %s, but nothing was skipped: its completeListSize is not heeded", self._endpoint.url, told)
+
+    def _check_last_day(self) -> None:
+        """See whether a day given as ``until`` was taken for its midnight, as django-oai-pmh does: the rest of it is missing then."""
+        until = self.arguments().get("until", "")
+        midnight = parse_date(until) if self._plan.granularity == 1 and is_day(until) else None
+        if midnight is None or (parse_date(self.seen.last) or midnight) > midnight:
+            return
+        rest = Listing(self._endpoint, self._plan, midnight + 1, self.until)
+        try:
+            answer = self._endpoint.list_identifiers(rest.arguments(), 1).answer
+        except AskError:
+            return  # it can't be told
+        if answer.elements:
+            raise ListFailed(SHORT, f"until {until} did not give what the server dates later on that day")
 
     def _skipped(self, writer: WindowWriter, edges: list[tuple[str, str]], current: list[OaiRecord]) -> bool | None:
         """Whether there are records between two pages that came on neither: what is dated so is asked for. None: it can't be told.
