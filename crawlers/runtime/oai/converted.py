@@ -26,7 +26,17 @@ from crawlers.runtime.temporary import write_all
 FOLDER = "converted"
 # What decides what becomes of an answer: this folder, and how a record becomes a line.
 _HERE = Path(__file__).parent
-_CODE = ("answer.py", "conversion.py", "converted.py", "mending.py", "names.py", "windows.py", "../ndjson.py", "../coverage.py", "../fields.py")
+_CODE = (
+    "answer.py",
+    "conversion.py",
+    "converted.py",
+    "mending.py",
+    "names.py",
+    "windows.py",
+    "../ndjson.py",
+    "../coverage.py",
+    "../fields.py",
+)
 _COMPRESSION = 1
 _SIZES = struct.Struct("=II")
 # Where a block would begin: there is none, and the size and time of the window that it was made of follow.

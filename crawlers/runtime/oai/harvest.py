@@ -14,7 +14,8 @@ from crawlers.runtime.oai.answer import BAD_ARGUMENT, NO_FORMAT
 from crawlers.runtime.oai.dates import DAY, floor_to, is_day, parse_date
 from crawlers.runtime.oai.endpoint import AskError, Endpoint, Identify, Stopping
 from crawlers.runtime.oai.ledger import Gap, GapNote, Ledger, Plan, subtract
-from crawlers.runtime.oai.listing import Listing, TooMany
+from crawlers.runtime.oai.list_checks import TooMany
+from crawlers.runtime.oai.listing import Listing
 from crawlers.runtime.oai.planning import Planner
 from crawlers.runtime.oai.rescue import Outcome, Refused, WindowHarvest
 from crawlers.runtime.oai.showing import HarvestProgress
