@@ -1,15 +1,18 @@
 """``fleet check``: visit records of the last release, and mark those that their site withdrew."""
 
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from crawlers.runtime.check import check as run_check
+from crawlers.runtime.errors import NotDueError
 from crawlers.runtime.http import Patience, check_base_url
 from crawlers.runtime.loading import load_site
 from crawlers.runtime.manifest import find_source
 from crawlers.runtime.settings import RuntimeSettings
+from crawlers.runtime.standing import find_rest
 
 
 @click.command(epilog="Example: fleet check demo")
@@ -30,11 +33,14 @@ def check(name: str, shared: Path | None, base_url: str | None) -> None:
     """
     settings = RuntimeSettings.from_environment()
     source = find_source(settings.sources_dir, name)
+    shared_dir = (shared or settings.shared_dir).absolute()
+    if settings.trigger == "schedule" and (rest := find_rest(shared_dir, source.manifest, datetime.now(UTC))):
+        raise NotDueError(f"{name}: not checked: {rest}")
     serve = load_site(source) if base_url is None else None
     with serve() if serve else nullcontext("" if base_url is None else check_base_url(base_url)) as base:
         report = run_check(
             source,
-            (shared or settings.shared_dir).absolute(),
+            shared_dir,
             base_url=base,
             contact=settings.contact,
             patience=Patience(settings.timeout_seconds, settings.retry_pause_seconds),

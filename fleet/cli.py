@@ -25,6 +25,10 @@ COMMANDS = {
     "gaps": "fleet.gaps:gaps",
     "harvester": "fleet.harvester:harvester",
     "check": "fleet.check:check",
+    "due": "fleet.due:due",
+    "order": "fleet.orders:order",
+    "pause": "fleet.orders:pause",
+    "resume": "fleet.orders:resume",
     "test": "fleet.cases:test",
     "record": "fleet.cases:record",
     "new-source": "fleet.new_source:new_source",
@@ -75,7 +79,7 @@ def fleet(verbose: bool) -> None:
 
     \b
     Exit codes: 0 done · 1 failed, or nothing to publish · 2 bad usage, setting or manifest · 3 locked by another crawl ·
-    4 held · 5 partial · 6 the hub does not answer · 128+N ended by signal N.
+    4 held · 5 partial · 6 the hub does not answer · 7 not due · 128+N ended by signal N.
     """
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,

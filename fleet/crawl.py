@@ -13,8 +13,9 @@ from crawlers.runtime.http import Patience, check_base_url
 from crawlers.runtime.loading import load_site
 from crawlers.runtime.manifest import find_source
 from crawlers.runtime.ndjson import UnwritableError, encode, encode_reject
+from crawlers.runtime.orders import read_pause
 from crawlers.runtime.pages.keeping import Refetch
-from crawlers.runtime.release import release_folder
+from crawlers.runtime.release import release_folder, state_folder
 from crawlers.runtime.settings import RuntimeSettings
 from fleet.options import shared_option
 
@@ -72,6 +73,8 @@ def _crawl(
     settings = RuntimeSettings.from_environment()
     source = find_source(settings.sources_dir, name)
     shared_dir = (shared or settings.shared_dir).absolute()
+    if settings.trigger == "hand" and (paused := read_pause(state_folder(shared_dir, name))):
+        click.echo(f"{name}: {paused}. It is crawled all the same, as it was started by hand.", err=True)
     serve = load_site(source) if base_url is None and refetch != "never" else None
     left = limit or 0
 
@@ -95,6 +98,8 @@ def _crawl(
                 patience=Patience(settings.timeout_seconds, settings.retry_pause_seconds),
                 on_record=show if limit else None,
                 refetch=refetch,
+                trigger="transform" if refetch == "never" else settings.trigger,
+                by=settings.by,
             )
         except Interrupted as error:
             click.echo(f"fleet: {name}: {error}", err=True)

@@ -1,8 +1,6 @@
 """``fleet releases``, ``diff``, ``rollback``, ``pin``, ``unpin``, ``clean``: what was archived of a source, and what is to be live."""
 
-import getpass
 import json
-import os
 from typing import Any
 
 import click
@@ -11,6 +9,7 @@ from rich.table import Table
 
 from crawlers.runtime.errors import UnreachableError, UsageError
 from crawlers.runtime.manifest import find_source, load_sources
+from fleet.options import who
 from hub.client import HubClient
 from hub.releases import compare, find_compared, list_releases, scratch_of
 from hub.settings import HubSettings
@@ -81,7 +80,7 @@ def diff(name: str, compared: tuple[str, ...], examples: int, as_json: bool) -> 
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def rollback(name: str, release: str, reason: str, as_json: bool) -> None:
     """Make the archived RELEASE of the source NAME live again, and pin it: newer ones are archived, but wait until `fleet unpin`."""
-    _act(name, "rollback", as_json, "{source}: {release} is live and pinned", release=release, reason=reason, by=_who())
+    _act(name, "rollback", as_json, "{source}: {release} is live and pinned", release=release, reason=reason, by=who())
 
 
 @click.command(epilog="Example: fleet pin demo --reason 'the paper cites it'")
@@ -90,7 +89,7 @@ def rollback(name: str, release: str, reason: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def pin(name: str, reason: str, as_json: bool) -> None:
     """Pin what is live of the source NAME: newer releases are archived, but wait until `fleet unpin`."""
-    _act(name, "pin", as_json, "{source}: {release} is pinned", reason=reason, by=_who())
+    _act(name, "pin", as_json, "{source}: {release} is pinned", reason=reason, by=who())
 
 
 @click.command(epilog="Example: fleet unpin demo")
@@ -137,13 +136,6 @@ def _act(name: str, action: str, as_json: bool, done: str, **parameters: str) ->
         click.echo(done.format(**answer))
 
 
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return f"uid {os.getuid()}"
-
-
 def _print_releases(found: list[dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("release", no_wrap=True)
@@ -164,6 +156,8 @@ def _print_releases(found: list[dict[str, Any]]) -> None:
 
 def _print_diff(name: str, found: dict[str, Any]) -> None:
     counts = ", ".join(f"{found[kind]} {kind}" for kind in ("added", "removed", "changed", "unchanged"))
+    if found["withdrawn"]:
+        counts += f" (of the removed, {found['withdrawn']} withdrawn by their site)"
     click.echo(f"{name}, from {found['from']['release']} to {found['to']['release']}: {counts}")
     for side in (found["from"], found["to"]):
         if side["malformed"] or side["duplicates"]:
@@ -176,8 +170,9 @@ def _print_diff(name: str, found: dict[str, Any]) -> None:
     if more > 0 or found["other_paths"]:
         click.echo(f"{'':>10}  and more: --json tells")
     examples = found.get("examples", {})
+    withdrawn = set(examples.get("withdrawn", ()))
     for sign, kind in (("+", "added"), ("-", "removed")):
         for identifier in examples.get(kind, ()):
-            click.echo(f"{sign} {identifier}")
+            click.echo(f"{sign} {identifier}{' (withdrawn by its site)' if identifier in withdrawn else ''}")
     for example in examples.get("changed", ()):
         click.echo(f"~ {example['_id']}: {', '.join(example['paths'])}")

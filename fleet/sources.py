@@ -36,7 +36,7 @@ def sources(ctx: click.Context, as_json: bool) -> None:
     else:
         for source in found:
             shown = source.manifest
-            click.echo(f"{shown.name:20} {shown.kind:8} {shown.schedule:16} {shown.title}")
+            click.echo(f"{shown.name:20} {shown.kind:8} {shown.timing!s:16} {shown.title}")
     for error in errors:
         click.echo(f"fleet: {error}", err=True)
     ctx.exit(EXIT_USAGE if errors else EXIT_OK)

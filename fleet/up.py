@@ -13,8 +13,10 @@ import click
 from filelock import FileLock, Timeout
 
 from crawlers.runtime.errors import FleetError, LockedError, UnreachableError
+from crawlers.runtime.lock import is_locked
 from crawlers.runtime.manifest import find_source
-from crawlers.runtime.release import release_folder
+from crawlers.runtime.orders import ORDERS, drop_unreadable, take_order
+from crawlers.runtime.release import release_folder, state_folder
 from hub.client import HubClient
 from hub.dataload.archive import read_published
 from hub.lifeline import lifeline
@@ -25,6 +27,8 @@ logger = logging.getLogger(__name__)
 DEMO = "demo"
 _READY_SECONDS = 90.0
 _END_SECONDS = 45.0
+# How often orders are looked for, as each source's container does.
+_LOOK_SECONDS = 1.0
 _CRAWL_AGAIN_AFTER = timedelta(days=1)
 
 
@@ -33,7 +37,7 @@ def up() -> None:
     """Start the database and the hub, crawl the demonstration site, and say where to look. Ctrl-C stops all of it.
 
     The data of the last time is gone on with. The demonstration site is crawled when nothing was published yet, or the day
-    before.
+    before; what is ordered of any source, by `fleet order` or in the browser, is carried out at once. Schedules are for containers.
     """
     settings = HubSettings.from_environment()
     settings.make_data_dir()
@@ -70,15 +74,33 @@ def _run(settings: HubSettings) -> None:
             f"  Data in   {settings.runtime.data_dir}\n"
             "  Stop with Ctrl-C; the next start goes on with this data\n"
         )
-        hub.wait()
+        while hub.poll() is None:
+            _carry_out_orders(settings, started)
+            time.sleep(_LOOK_SECONDS)
         _check_hub(hub, settings)
     finally:
         for process in reversed(started):
             _stop(process)
 
 
+def _carry_out_orders(settings: HubSettings, started: list[subprocess.Popen[bytes]]) -> None:
+    """Start what was ordered of a source that is not being crawled."""
+    started[:] = [process for process in started if process.poll() is None]
+    shared_dir = settings.runtime.shared_dir
+    for name in {path.parts[-3].removesuffix("_state") for path in shared_dir.glob(f"*_state/{ORDERS}/c*.json")}:
+        try:
+            find_source(settings.runtime.sources_dir, name)
+            state = state_folder(shared_dir, name)
+            drop_unreadable(state)
+            if not is_locked(release_folder(shared_dir, name)) and (order := take_order(state)):
+                logger.info("%s: %s, ordered by %s", name, order.command, order.by)
+                _start(settings, order.command, started, name, FLEET_TRIGGER="order", FLEET_BY=order.by)
+        except FleetError as error:
+            logger.warning("%s: an order can't be carried out: %s", name, error)
+
+
 def _start(
-    settings: HubSettings, command: str, started: list[subprocess.Popen[bytes]], *arguments: str
+    settings: HubSettings, command: str, started: list[subprocess.Popen[bytes]], *arguments: str, **environment: str
 ) -> subprocess.Popen[bytes]:
     """Start ``fleet COMMAND``, logging to a file; it ends when we do, however that happens."""
     settings.log_dir.mkdir(parents=True, exist_ok=True)
@@ -90,7 +112,7 @@ def _start(
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, "FLEET_DATA_DIR": str(settings.runtime.data_dir)},
+            env={**os.environ, "FLEET_DATA_DIR": str(settings.runtime.data_dir), **environment},
         )
     started.append(process)
     return process

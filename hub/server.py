@@ -185,12 +185,12 @@ class FleetHubServer(HubServer):
         found = [
             complete_status(
                 self.settings,
-                status_of_files(self.settings, name),
-                live.get(name),
-                entries.get(name, {}),
-                self.intake.under_way(name),
+                status_of_files(self.settings, manifest),
+                live.get(manifest.name),
+                entries.get(manifest.name, {}),
+                self.intake.under_way(manifest.name),
             )
-            for name in (classes.source.name for classes in sources)
+            for manifest in (classes.source.manifest for classes in sources)
         ]
         found += [status_of_fault(fault.name, fault.reason) for fault in faults]
         return orjson.dumps(sorted(found, key=lambda status: status["name"]))

@@ -8,8 +8,9 @@ import msgspec
 
 from crawlers.runtime.errors import ReleaseError
 from crawlers.runtime.history import read_last_run
-from crawlers.runtime.manifest import load_sources
+from crawlers.runtime.manifest import Manifest, load_sources
 from crawlers.runtime.release import DESCRIPTION, HELD, Description, Release, read_description, release_folder
+from crawlers.runtime.standing import find_standing
 from hub.dataload.archive import Archived, find_archived, read_published
 from hub.dataload.changes import read_changes
 from hub.dataload.live import LiveRelease
@@ -20,16 +21,17 @@ from hub.settings import HubSettings
 _DOING = {"dump": "dumping", "upload": "uploading"}
 
 
-def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
-    """The status of the source ``name`` as far as the files tell: ``live``, ``documents`` and ``state`` are null.
+def status_of_files(settings: HubSettings, manifest: Manifest) -> dict[str, Any]:
+    """The status of the source of ``manifest`` as far as the files tell: ``live``, ``documents`` and ``state`` are null.
 
     ``published``, ``archived``, ``live``: release strings or null. ``held``: null, or the ``release`` that the publish gate holds
     back, its ``records``, and the ``reasons``. ``pinned``: null, or the release that a person pinned, since
     when, by whom and why. ``changes``: of the archived release against the one before (see ``hub.dataload.changes.Changes``);
     null until that is counted. ``rejects``: of the crawl that made the release, until it is
     live; then also those of its upload. ``crawl``: how the last crawl went, published or not; null where there was none, or a
-    foreign crawler doesn't tell.
+    foreign crawler doesn't tell. ``standing``: how fresh the source is (see ``crawlers.runtime.standing.Standing``).
     """
+    name = manifest.name
     folder = release_folder(settings.runtime.shared_dir, name)
     fault = None
     published = None
@@ -51,6 +53,7 @@ def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
         crawled = _description(folder)
     return {
         "name": name,
+        "standing": msgspec.to_builtins(find_standing(settings.runtime, manifest)),
         "published": published.text if published else None,
         "archived": archived.release.text if archived else None,
         "live": None,
@@ -69,7 +72,7 @@ def status_of_files(settings: HubSettings, name: str) -> dict[str, Any]:
 
 def status_of_fault(name: str, reason: str) -> dict[str, Any]:
     """The status of a source whose manifest, or code in the hub, can't be used."""
-    known = "published archived live held pinned changes documents rejects crawl dump upload"
+    known = "standing published archived live held pinned changes documents rejects crawl dump upload"
     empty = dict.fromkeys(known.split())
     return {"name": name, **empty, "state": "faulty", "fault": reason}
 
@@ -94,7 +97,7 @@ def complete_status(
 def files_of_all(settings: HubSettings) -> list[dict[str, Any]]:
     """The status of every source, the faulty ones included, as far as the files tell."""
     sources, errors = load_sources(settings.runtime.sources_dir)
-    found = [status_of_files(settings, source.name) for source in sources]
+    found = [status_of_files(settings, source.manifest) for source in sources]
     faulty = [status_of_fault(error.path.parent.name, str(error)) for error in errors]
     return sorted(found + faulty, key=lambda status: status["name"])
 

@@ -1,28 +1,22 @@
-"""Prints the crontab of a crawler's container: one run of the source ``FLEET_SOURCE`` by its manifest's schedule.
+"""Prints the crontab of a crawler's container: each minute a look whether the source ``FLEET_SOURCE`` is due.
 
-``FLEET_SCHEDULE``, five cron fields in UTC, wins over the manifest's.
-
-Where the manifest's ``[check]`` has a schedule, a second line runs ``fleet check``.
+A container whose schedule is ``continuous`` has no such line: its supervisor looks. Where the manifest's ``[check]`` has a schedule, a
+line of its own runs ``fleet check``.
 """
 
 import os
 import sys
 from collections.abc import Mapping
 
-from crawlers.runtime.errors import FleetError, UsageError
-from crawlers.runtime.manifest import check_schedule, find_source
+from crawlers.runtime.container import find_schedule, read_setting
+from crawlers.runtime.errors import FleetError
+from crawlers.runtime.manifest import find_source
 from crawlers.runtime.settings import RuntimeSettings
 
-# The line is root's, since no other user can open what the init writes to, /proc/1/fd/*. `exec` leaves no shell of root's
-# behind; run-spider.sh drops to the user biothings.
-TEMPLATE = """\
-SHELL=/bin/sh
-{schedule} root . /run/fleet/environment; cd /app; exec scripts/run-spider.sh {name} >/proc/1/fd/1 2>/proc/1/fd/2
-"""
-
-CHECK = """\
-{schedule} root . /run/fleet/environment; cd /app; COMMAND=check exec scripts/run-spider.sh {name} >/proc/1/fd/1 2>/proc/1/fd/2
-"""
+# The lines are root's, since no other user can open what the init writes to, /proc/1/fd/*. `exec` leaves no shell of root's
+# behind; the scripts drop to the user biothings.
+SHELL = "SHELL=/bin/sh\n"
+_LINE = "{when} root . /run/fleet/environment; cd /app; {what} {name} >/proc/1/fd/1 2>/proc/1/fd/2\n"
 
 
 def crontab(environment: Mapping[str, str]) -> str:
@@ -31,14 +25,14 @@ def crontab(environment: Mapping[str, str]) -> str:
     :raises UsageError: there is no such source, its manifest is bad, or ``FLEET_SCHEDULE`` is no schedule.
     """
     source = find_source(RuntimeSettings.from_environment(environment).sources_dir, environment.get("FLEET_SOURCE", ""))
-    schedule = environment.get("FLEET_SCHEDULE", "").strip()
-    try:
-        check_schedule(schedule or source.manifest.schedule)
-    except ValueError as error:
-        raise UsageError(f"FLEET_SCHEDULE of {source.name}: {error}") from error
-    text = TEMPLATE.format(schedule=schedule or source.manifest.schedule, name=source.name)
+    text = SHELL
+    if find_schedule(source.manifest, read_setting(environment)).kind != "continuous":
+        text += _LINE.format(when="* * * * *", what="exec scripts/tick.sh", name=source.name)
     checking = source.manifest.check
-    return text + (CHECK.format(schedule=checking.schedule, name=source.name) if checking and checking.schedule else "")
+    if checking and checking.schedule:
+        what = "COMMAND=check FLEET_TRIGGER=schedule exec scripts/run-spider.sh"
+        text += _LINE.format(when=checking.schedule, what=what, name=source.name)
+    return text
 
 
 if __name__ == "__main__":

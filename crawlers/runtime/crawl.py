@@ -39,12 +39,15 @@ def crawl(
     patience: Patience = PATIENCE,
     on_record: Callable[[dict[str, Any]], None] | None = None,
     refetch: Refetch = "stale",
+    trigger: str = "hand",
+    by: str = "",
 ) -> Description:
     """Crawl ``source`` now and publish its release below ``shared_dir``; returns the published ``release.json``.
 
     Where the same data are published already, nothing new is: what is returned is that release's, with the outcome ``unchanged``.
 
     :param refetch: which stored pages the site is asked for again, where the source keeps its pages; ``KeptPages`` says more.
+    :param trigger: what had it start, and ``by`` whom: see ``RunEntry``.
     :raises LockedError: another crawl of the source is under way.
     :raises HeldError: the publish gate holds its release back, for a person to approve or discard.
     :raises PartialError: ``limit`` cut it short.
@@ -56,7 +59,7 @@ def crawl(
     with stopping() as stop, ReleaseWriter(shared_dir, source.manifest, resumed, version) as writer:
         tally = Tally()
         with (
-            recorded(writer, tally, version) as entry,
+            recorded(writer, tally, version, trigger, by, limit) as entry,
             keeping_pages(source.manifest, shared_dir, refetch, writer.started, resumed) as pages,
         ):
             logger.info(

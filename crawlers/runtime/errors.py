@@ -11,6 +11,7 @@ EXIT_LOCKED = 3
 EXIT_HELD = 4
 EXIT_PARTIAL = 5
 EXIT_UNREACHABLE = 6
+EXIT_NOT_DUE = 7
 
 
 class FleetError(Exception):
@@ -72,6 +73,12 @@ class LimitError(PageError):
 
 class ReleaseError(FleetError):
     """What lies in a release folder breaks the release protocol."""
+
+
+class NotDueError(FleetError):
+    """Nothing is to be started now: the source's turn is later, it is paused, or its site asked to be left alone at this hour."""
+
+    exit_code = EXIT_NOT_DUE
 
 
 class Interrupted(BaseException):

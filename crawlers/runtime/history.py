@@ -25,8 +25,11 @@ from crawlers.runtime.errors import (
     ReleaseError,
 )
 from crawlers.runtime.held import find_held
+from crawlers.runtime.json_files import read_json, write_json
 from crawlers.runtime.lock import is_locked
+from crawlers.runtime.pace import Pace, advance
 from crawlers.runtime.release import Counts, Description, ErrorCount, format_release, read_release
+from crawlers.runtime.schedule import Schedule
 from crawlers.runtime.tally import Tally
 from crawlers.runtime.temporary import create_temporary, temporary_path
 from crawlers.runtime.writer import ReleaseWriter
@@ -50,6 +53,8 @@ class RunEntry(msgspec.Struct, kw_only=True):
     a person did with a held release, ``approved`` or ``discarded``.
     ``message``: why nothing was published, in words; ``reasons``: those of the publish gate.
     ``errors``: by class (the keys of ``tally.ADVICE``); ``coverage``: that of the release which was made.
+    ``trigger``: what had it start: ``schedule``, ``order`` (``by`` says whose), ``hand``, or ``transform``, which asks no site; empty
+    in runs of older versions. ``limit``: of records, with which it was tried out. ``pace``: how the schedule stood before it.
     """
 
     source: str
@@ -66,6 +71,10 @@ class RunEntry(msgspec.Struct, kw_only=True):
     counts: Counts = msgspec.field(default_factory=Counts)
     errors: dict[str, ErrorCount] = msgspec.field(default_factory=dict)
     coverage: dict[str, float] = msgspec.field(default_factory=dict)
+    trigger: str = ""
+    by: str = ""
+    limit: int = 0
+    pace: Pace | None = None
 
     def describe(self, description: Description) -> None:
         """Take over what ``description`` says of the release that this run made."""
@@ -73,9 +82,12 @@ class RunEntry(msgspec.Struct, kw_only=True):
 
 
 @contextmanager
-def recorded(writer: ReleaseWriter, tally: Tally, code_version: str) -> Iterator[RunEntry]:
+def recorded(
+    writer: ReleaseWriter, tally: Tally, code_version: str, trigger: str = "hand", by: str = "", limit: int = 0
+) -> Iterator[RunEntry]:
     """Record the crawl within the block, which holds the source's lock: its start, and its end however it comes.
 
+    ``trigger``, ``by`` and ``limit`` are those of the entry.
     The block sets ``outcome`` of the entry where that isn't ``published``; one that it leaves by an error is told by the error.
     """
     folder = writer.folder
@@ -86,6 +98,10 @@ def recorded(writer: ReleaseWriter, tally: Tally, code_version: str) -> Iterator
         started=format_release(writer.started),
         run=f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}",
         code_version=code_version,
+        trigger=trigger,
+        by=by,
+        limit=limit,
+        pace=_read_pace(folder, writer.manifest.timing),
     )
     _write(folder, run)
     try:
@@ -141,6 +157,31 @@ def read_history(folder: Path, last: int | None = None) -> list[RunEntry]:
     if run is not None and not any(_same(run, entry) for entry in entries):
         entries.append(run)
     return list(entries)
+
+
+def find_pace(folder: Path, schedule: Schedule, last: RunEntry | None) -> Pace:
+    """How the schedule of the source with the release folder ``folder`` stands after ``last``, what ``read_last_run`` gives.
+
+    :raises ReleaseError: its history can't be read. It is only where a version before this one wrote the last line.
+    """
+    if last is None:
+        return Pace()
+    if last.pace is not None:
+        return advance(last.pace, last, schedule)
+    return replay_pace(read_history(folder), schedule)
+
+
+def replay_pace(runs: list[RunEntry], schedule: Schedule) -> Pace:
+    """How the schedule stands after ``runs``, the oldest first, from the first of them on."""
+    pace = before = Pace()
+    held: RunEntry | None = None
+    for run in runs:
+        if held and run.release == held.release and run.outcome in ("approved", "discarded"):
+            pace = advance(before, msgspec.structs.replace(held, outcome=run.outcome), schedule)
+            continue
+        held, before = (run, pace) if run.outcome == "held" else (None, before)
+        pace = advance(pace, run, schedule)
+    return pace
 
 
 def append(folder: Path, run: RunEntry) -> None:
@@ -203,17 +244,17 @@ def _killed(folder: Path, run: RunEntry) -> RunEntry:
 
 
 def _read_last(folder: Path) -> RunEntry | None:
-    path = folder / LAST_RUN
+    return read_json(
+        folder / LAST_RUN, RunEntry, "It tells of the last crawl; remove it, the next crawl writes it anew."
+    )
+
+
+def _read_pace(folder: Path, schedule: Schedule) -> Pace:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            return msgspec.json.decode(file.read(), type=RunEntry)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ReleaseError(
-            f"{path}: {error}. It tells of the last crawl; remove it, the next crawl writes it anew."
-        ) from error
+        return find_pace(folder, schedule, read_last_run(folder))
+    except ReleaseError as error:  # the crawl matters more
+        logger.warning("%s", error)
+        return Pace()
 
 
 def _same(run: RunEntry, other: RunEntry) -> bool:
@@ -236,9 +277,6 @@ def _trim(path: Path) -> None:
 
 def _write(folder: Path, run: RunEntry) -> None:
     try:
-        with create_temporary(folder, LAST_RUN) as file:
-            file.write(msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n")
-            temporary_path(folder, LAST_RUN).replace(folder / LAST_RUN)
+        write_json(folder, LAST_RUN, run)
     except OSError as error:  # the crawl's own outcome matters more
         logger.warning("%s: %s can't be written: %s", run.source, folder / LAST_RUN, error)
-        temporary_path(folder, LAST_RUN).unlink(missing_ok=True)

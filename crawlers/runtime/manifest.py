@@ -8,14 +8,13 @@ import difflib
 import re
 import tomllib
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
-from cronsim import CronSim, CronSimError
 
 from crawlers.runtime.errors import UsageError
+from crawlers.runtime.schedule import Schedule, check_cron
 
 MANIFEST = "source.toml"
 # One name for the folder, the spider, the compose service, the MongoDB collection and the prefix of _id: what all of them allow.
@@ -24,7 +23,6 @@ NAME_PATTERN = r"^[a-z][a-z0-9_]{1,39}$"
 CONTACT_PATTERN = r"^[ -~]+\Z"
 KINDS = ("scrapy", "jsonld", "api", "oai-pmh", "pages", "browser")
 PROFILES = ("nde", "google", "datacite", "none")
-_CRON_FIELD = r"(\*|\d+|[A-Za-z]{3})([-/,](\*|\d+|[A-Za-z]{3}))*"
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 _Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+")]
@@ -127,7 +125,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``url``: the home page of the site; ``license_url``: the terms under which its records may be used.
     ``contact``: e-mail address or URL that the site's operators can turn to about this crawler; sent in the User-Agent.
     ``maintainer``: who keeps this source in the team.
-    ``schedule``: five cron fields, in UTC.
+    ``schedule``: five cron fields, in UTC, or the table ``[schedule]``; ``timing`` is either as that table.
     ``rate``: requests per second, at most, to each host; ``concurrency``: requests under way at once, at most, per host.
     The budgets are the publish gate's: a release that exceeds one is held for a person to approve or discard.
     ``error_budget``: share (0 to 1) of pages that may fail for good.
@@ -155,7 +153,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     license_url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+")]
     contact: Annotated[str, msgspec.Meta(pattern=CONTACT_PATTERN, max_length=2000)]
     maintainer: _Text
-    schedule: _Text
+    schedule: _Text | Schedule
     rate: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
     concurrency: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     error_budget: _Share = 0.0
@@ -176,6 +174,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     browser: Browsing = Browsing()
     files: Files | None = None
     check: Checking | None = None
+
+    @property
+    def timing(self) -> Schedule:
+        return self.schedule if isinstance(self.schedule, Schedule) else Schedule(kind="cron", cron=self.schedule)
 
     @property
     def keeps_pages(self) -> bool:
@@ -230,9 +232,10 @@ def load_source(folder: Path) -> Source:
     if manifest.keep_pages and manifest.kind == "api":
         raise ManifestError(path, _line_of(text, "keep_pages"), "keep_pages is for spiders; an api source has none")
     try:
-        check_schedule(manifest.schedule)
+        if isinstance(manifest.schedule, str):
+            check_cron(manifest.schedule)
         if manifest.check and manifest.check.schedule:
-            check_schedule(manifest.check.schedule)
+            check_cron(manifest.check.schedule)
     except ValueError as error:
         raise ManifestError(path, _line_of(text, "schedule"), str(error)) from error
     if (manifest.kind == "oai-pmh") != (manifest.oai is not None):
@@ -300,23 +303,6 @@ def _convert(table: dict, path: Path, text: str) -> Manifest:
         choices = {"kind": KINDS, "profile": PROFILES}.get(key, ())
         known = f". {key.title()}s: {', '.join(choices)}.{nearest(str(table.get(key)), choices)}" if choices else ""
         raise ManifestError(path, _line_of(text, key), f"{error}{got}{known}") from error
-
-
-def check_schedule(schedule: str) -> None:
-    """Check that ``schedule`` is one that Debian's cron understands.
-
-    :raises ValueError: it isn't; says why and what to write instead.
-    """
-    try:
-        # Cron drops a line that it can't read without a word, and of what CronSim reads it knows neither L, W nor #.
-        if not re.fullmatch(rf"{_CRON_FIELD}( {_CRON_FIELD}){{4}}", schedule):
-            raise CronSimError("five fields of a crontab, one blank between them, are expected")
-        CronSim(schedule, datetime(2026, 1, 1, tzinfo=UTC))  # any moment: only the fields are checked
-    except CronSimError as error:
-        raise ValueError(
-            f"schedule {schedule!r}: {error}. Write minute, hour, day, month, weekday in UTC, e.g. `0 4 * * 6` for "
-            "Saturdays at 04:00"
-        ) from error
 
 
 def _line_of(text: str, key: str) -> int:

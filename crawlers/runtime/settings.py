@@ -8,6 +8,7 @@ from pathlib import Path
 from crawlers.runtime.errors import UsageError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+TRIGGERS = ("hand", "schedule", "order")
 PROJECT_URL = "https://github.com/crawler-fleet/crawler-fleet"
 
 
@@ -23,6 +24,8 @@ class RuntimeSettings:
     ``timeout_seconds``: how long a site may stay silent before a request counts as failed (``FLEET_TIMEOUT_SECONDS``).
     ``retry_pause_seconds``: the pause before a failed request is tried again; it doubles each time, and a site's Retry-After
     wins (``FLEET_RETRY_PAUSE_SECONDS``).
+    ``trigger``: what starts the crawl, for the run history: ``hand``, ``schedule`` or ``order`` (``FLEET_TRIGGER``); ``by`` whom it
+    was ordered (``FLEET_BY``).
     """
 
     data_dir: Path
@@ -31,6 +34,8 @@ class RuntimeSettings:
     contact: str
     timeout_seconds: float = 60.0
     retry_pause_seconds: float = 0.5
+    trigger: str = TRIGGERS[0]
+    by: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "RuntimeSettings":
@@ -42,6 +47,8 @@ class RuntimeSettings:
             contact=_contact(environment),
             timeout_seconds=_seconds(environment, "FLEET_TIMEOUT_SECONDS", cls.timeout_seconds),
             retry_pause_seconds=_seconds(environment, "FLEET_RETRY_PAUSE_SECONDS", cls.retry_pause_seconds),
+            trigger=_trigger(environment),
+            by=environment.get("FLEET_BY", ""),
         )
 
 
@@ -50,6 +57,13 @@ def _contact(environment: Mapping[str, str]) -> str:
     if not (contact.isascii() and contact.isprintable()):  # it travels in a header
         raise UsageError(f"FLEET_CONTACT is {contact!r}: expected is an e-mail address or URL in ASCII, on one line")
     return contact
+
+
+def _trigger(environment: Mapping[str, str]) -> str:
+    trigger = environment.get("FLEET_TRIGGER") or TRIGGERS[0]
+    if trigger not in TRIGGERS:
+        raise UsageError(f"FLEET_TRIGGER is {trigger!r}: one of {', '.join(TRIGGERS)} is expected")
+    return trigger
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:

@@ -57,6 +57,16 @@ def test_what_cron_starts_is_seen_in_the_container_s_log(compose: Compose) -> No
     )
 
 
+def test_what_is_ordered_in_the_hub_s_container_the_crawler_s_picks_up(compose: Compose, folder: Path) -> None:
+    checked(compose.execute("hub", "fleet", "order", "demo", "--reason", "the tests"))
+    history = folder / "shared/demo_crawled/history.ndjson"
+    wait_for(
+        "the order to be carried out",
+        lambda: [run for line in history.read_text().splitlines() if (run := json.loads(line))["trigger"] == "order"],
+    )
+    assert compose.status("demo")["standing"]["state"] in ("fresh", "running", "due")
+
+
 @pytest.mark.parametrize("service", ["demo", "slow"])
 def test_only_init_and_cron_run_as_root(compose: Compose, service: str) -> None:
     def during_a_crawl() -> list[tuple[int, str]] | None:

@@ -261,6 +261,8 @@ def test_fleet_up_brings_the_demonstration_live_and_ends_all_that_it_started(tmp
             assert f"{hub.status('demo')['documents']} documents" in "".join(said)
             again = hub.run("up")
             assert again.returncode == 3
+            assert hub.run("order", "demo").returncode == 0
+            wait_for(lambda: hub.status("demo")["standing"]["outcome"] == "unchanged", "the order to be carried out")
             os.killpg(up.pid, signal.SIGINT)
             up.stdout.read()
             assert up.wait() == 0
@@ -272,7 +274,7 @@ def test_a_hub_whose_database_goes_away_answers_and_goes_on_when_it_is_back(tmp_
     environment = {"FLEET_DATA_DIR": str(tmp_path / "database"), "FLEET_MONGO_PORT": str(free_port())}
     settings = HubSettings.from_environment(environment)
     with EmbeddedDatabase(settings) as database:
-        hub = RunningHub(tmp_path / "hub", settings.database_uri(), "fleet")
+        hub = RunningHub(tmp_path / "hub", f"{settings.database_uri()}&serverSelectionTimeoutMS=300", "fleet")
         hub.add_source("site")
         hub.start()
         try:
@@ -312,6 +314,9 @@ def test_an_embedded_database_that_does_not_end_with_its_killed_hub_is_killed(
     try:
         with EmbeddedDatabase(settings):
             assert sleeper.returncode == -signal.SIGKILL
+            # It does not end if it is told to while it still starts.
+            with MongoClient(settings.database_uri()) as client:
+                client.admin.command("ping")
     finally:
         sleeper.kill()
         reaper.join()

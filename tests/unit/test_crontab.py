@@ -13,15 +13,17 @@ def line(fleet: Fleet, **environment: str) -> str:
     return text.splitlines()[-1]
 
 
-def test_the_manifest_s_schedule_is_used(fleet: Fleet) -> None:
-    fleet.write_source("little", "api", "", schedule="5 4 * * mon")
-    assert line(fleet).startswith("5 4 * * mon root ")
-    assert "run-spider.sh little " in line(fleet)
+@pytest.mark.parametrize("schedule", ["5 4 * * mon", {"kind": "adaptive"}])
+def test_each_minute_it_is_looked_whether_the_source_is_due(fleet: Fleet, schedule: str | dict[str, str]) -> None:
+    fleet.write_source("little", "api", "", schedule=schedule)
+    assert line(fleet).startswith("* * * * * root ")
+    assert " exec scripts/tick.sh little " in line(fleet)
 
 
-def test_the_setting_wins_over_the_manifest(fleet: Fleet) -> None:
-    fleet.write_source("little", "api", "")
-    assert line(fleet, FLEET_SCHEDULE="*/5 * * * *").startswith("*/5 * * * * root ")
+def test_a_continuous_source_has_no_line(fleet: Fleet) -> None:
+    fleet.write_source("little", "api", "", schedule={"kind": "continuous"})
+    assert line(fleet) == "SHELL=/bin/sh"
+    assert " exec scripts/tick.sh little " in line(fleet, FLEET_SCHEDULE="*/5 * * * *")
 
 
 def test_a_source_that_is_checked_has_a_line_for_that_too(fleet: Fleet) -> None:
@@ -30,7 +32,7 @@ def test_a_source_that_is_checked_has_a_line_for_that_too(fleet: Fleet) -> None:
         file.write("[check]\nreference_gone = 'http://site.invalid/x'\nreference_alive = 'http://site.invalid/'\n")
         file.write("schedule = '30 5 * * *'\n")
     assert line(fleet).startswith("30 5 * * * root ")
-    assert " COMMAND=check exec scripts/run-spider.sh little " in line(fleet)
+    assert " COMMAND=check FLEET_TRIGGER=schedule exec scripts/run-spider.sh little " in line(fleet)
 
 
 @pytest.mark.parametrize(

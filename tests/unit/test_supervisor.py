@@ -5,19 +5,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 PROGRAM = """
 import sys
+from crawlers.images import supervisor
 from pathlib import Path
 from subprocess import Popen
-from crawlers.images.supervisor import supervise
 cron = Popen(["sleep", "300"])
 Path(sys.argv[1], "cron").write_text(str(cron.pid))
-sys.exit(supervise(cron.pid, Path(sys.argv[1]), sys.argv[2]))
+jobs = Path(sys.argv[1])
+supervisor._LOOK_SECONDS = 0.05
+# Of a continuous source the test says by a file that it is due.
+is_next_due = (jobs / "due").exists if sys.argv[3:] else None
+sys.exit(supervisor.supervise(cron.pid, jobs, [sys.argv[2]], is_next_due))
 """
 # Records itself as run-spider.sh does; told to stop, it ends well, and says so.
 CRAWL = """#!/bin/sh
@@ -35,10 +39,20 @@ def jobs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def supervisor(jobs: Path) -> Iterator[subprocess.Popen[bytes]]:
+    yield from supervised(jobs, CRAWL)
+
+
+@pytest.fixture
+def continuous(jobs: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Of a continuous source, whose crawl ends at once."""
+    yield from supervised(jobs, "#!/bin/sh\necho $$ >{jobs}/crawled\n", "continuous")
+
+
+def supervised(jobs: Path, code: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     crawl = jobs / "crawl.sh"
-    crawl.write_text(CRAWL.format(jobs=jobs))
+    crawl.write_text(code.format(jobs=jobs))
     crawl.chmod(0o755)
-    with subprocess.Popen([sys.executable, "-c", PROGRAM, str(jobs), str(crawl)]) as process:
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, str(jobs), str(crawl), *arguments]) as process:
         yield process
         process.kill()
     for name in ("cron", *(path.name for path in jobs.iterdir() if path.name.isdecimal())):
@@ -48,9 +62,13 @@ def supervisor(jobs: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_for_a_crawl(jobs: Path) -> None:
+    wait_until("a crawl was started", lambda: any(path.name.isdecimal() for path in jobs.iterdir()))
+
+
+def wait_until(what: str, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
-    while not any(path.name.isdecimal() for path in jobs.iterdir()):
-        assert time.monotonic() < deadline, "no crawl was started"
+    while not condition():
+        assert time.monotonic() < deadline, f"in vain waited until {what}"
         time.sleep(0.05)
 
 
@@ -81,3 +99,22 @@ def test_what_was_recorded_by_a_crawl_that_ended_does_not_hold_it_up(
     (jobs / str(ended.pid)).touch()
     supervisor.send_signal(signal.SIGTERM)
     assert supervisor.wait(60) == 0
+
+
+def test_a_continuous_source_s_container_sleeps_after_its_crawl_and_ends_when_the_next_is_due(
+    continuous: subprocess.Popen[bytes], jobs: Path
+) -> None:
+    wait_until("the crawl has ended", (jobs / "crawled").exists)
+    with pytest.raises(subprocess.TimeoutExpired):
+        continuous.wait(0.5)
+    (jobs / "due").touch()
+    assert continuous.wait(60) == 0
+
+
+def test_a_continuous_source_s_container_can_be_stopped_while_it_sleeps(
+    continuous: subprocess.Popen[bytes], jobs: Path
+) -> None:
+    wait_until("the crawl has ended", (jobs / "crawled").exists)
+    continuous.terminate()
+    assert continuous.wait(60) == 0
+    assert (jobs / "stopping").exists()

@@ -225,8 +225,8 @@ class Harvest:
             raise self._failure
 
     def _work(self, plan: Plan, planner: Planner) -> None:
-        harvest = self._windows(plan)
         try:
+            harvest = self._windows(plan)
             while taken := planner.take():
                 window, limit, cap = taken
                 try:
