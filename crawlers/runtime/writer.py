@@ -135,7 +135,8 @@ class ReleaseWriter:
 
         :raises UnwritableError: it can't be in a release.
         """
-        self._add(record["_id"], encode(record), shape_of(record), _REPLAYED)
+        line = encode(record)
+        self._add(record["_id"], line, shape_of(record), _REPLAYED)
 
     def reject(
         self,
