@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from crawlers.runtime.history import RunEntry, read_history
+from crawlers.runtime.history import read_history
 from crawlers.runtime.manifest import find_source
 from crawlers.runtime.release import release_folder
+from crawlers.runtime.run_entry import RunEntry
 from crawlers.runtime.settings import RuntimeSettings
 from fleet.options import shared_option
 from fleet.terminal import safe
@@ -27,6 +28,7 @@ COLOURS = {
     "empty": "red",
     "failed": "red",
     "killed": "red",
+    "stuck": "red",
     "interrupted": "red",
 }
 

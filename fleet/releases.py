@@ -156,6 +156,8 @@ def _print_releases(found: list[dict[str, Any]]) -> None:
 
 def _print_diff(name: str, found: dict[str, Any]) -> None:
     counts = ", ".join(f"{found[kind]} {kind}" for kind in ("added", "removed", "changed", "unchanged"))
+    if found["withdrawn"]:
+        counts += f" (of the removed, {found['withdrawn']} withdrawn by their site)"
     click.echo(f"{name}, from {found['from']['release']} to {found['to']['release']}: {counts}")
     for side in (found["from"], found["to"]):
         if side["malformed"] or side["duplicates"]:
@@ -168,8 +170,9 @@ def _print_diff(name: str, found: dict[str, Any]) -> None:
     if more > 0 or found["other_paths"]:
         click.echo(f"{'':>10}  and more: --json tells")
     examples = found.get("examples", {})
+    withdrawn = set(examples.get("withdrawn", ()))
     for sign, kind in (("+", "added"), ("-", "removed")):
         for identifier in examples.get(kind, ()):
-            click.echo(f"{sign} {identifier}")
+            click.echo(f"{sign} {identifier}{' (withdrawn by its site)' if identifier in withdrawn else ''}")
     for example in examples.get("changed", ()):
         click.echo(f"~ {example['_id']}: {', '.join(example['paths'])}")

@@ -12,6 +12,7 @@ from pymongo import MongoClient
 
 from hub.dataload.live import LiveBook
 
+# How long a database that is away is waited for, unless the URI says otherwise.
 _TIMEOUT_MS = 5_000
 
 
@@ -19,7 +20,10 @@ class Books:
     """``live``: which release is live. The rest tells how dumps and uploads went, in the SDK's collections and form."""
 
     def __init__(self, uri: str, books: str, collections: str) -> None:
-        client: MongoClient = MongoClient(uri, tz_aware=True, serverSelectionTimeoutMS=_TIMEOUT_MS)
+        patience: dict[str, Any] = (
+            {} if "serverselectiontimeoutms" in uri.lower() else {"serverSelectionTimeoutMS": _TIMEOUT_MS}
+        )
+        client: MongoClient = MongoClient(uri, tz_aware=True, **patience)
         self.live = LiveBook(client[books], client[collections])
         self._src_dump = client[books][config.DATA_SRC_DUMP_COLLECTION]
         self._src_master = client[books][config.DATA_SRC_MASTER_COLLECTION]

@@ -13,6 +13,7 @@ from hub.dataload.archive import Archived, books_of, list_archived, read_publish
 from hub.dataload.changes import read_changes
 from hub.dataload.diff import diff_files
 from hub.dataload.pin import read_pin
+from hub.dataload.withdrawn import find_withdrawn
 from hub.settings import HubSettings
 
 
@@ -70,7 +71,11 @@ def find_compared(settings: HubSettings, name: str, words: tuple[str, ...], live
     if not words:
         newest = list_archived(settings.archive_dir / name)[-2:]
         if len(newest) < 2:
-            raise UsageError(f"{name}: {len(newest)} of its releases are archived: two are needed to compare them")
+            raise UsageError(
+                f"{name}: {len(newest)} of its releases are archived: two are needed to compare them. The next one comes with the "
+                f"next crawl that finds something new (`fleet crawl {name}`); `fleet diff {name} archived held` compares with one "
+                "that is held back"
+            )
         old, new = newest
         return Found(old.release.text, old.data), Found(new.release.text, new.data)
     if len(words) != 2:
@@ -82,12 +87,12 @@ def find_compared(settings: HubSettings, name: str, words: tuple[str, ...], live
 def compare(old: Found, new: Found, scratch: Path, examples: int = 0) -> dict[str, Any]:
     """What changed, as ``fleet diff --json`` prints it."""
     scratch.mkdir(parents=True, exist_ok=True)
-    found = diff_files(old.data, new.data, scratch, examples)
+    found = diff_files(old.data, new.data, scratch, examples, withdrawn=find_withdrawn(new.data.parent))
     counts = asdict(found)
     return {
         "from": {"release": old.release, **counts.pop("old")},
         "to": {"release": new.release, **counts.pop("new")},
-        **{key: counts[key] for key in ("added", "removed", "changed", "unchanged")},
+        **{key: counts[key] for key in ("added", "removed", "withdrawn", "changed", "unchanged")},
         "paths": dict(found.paths.most_common()),
         "other_paths": found.other_paths,
         **({"examples": found.examples} if examples else {}),

@@ -196,14 +196,14 @@ def items(count: int, *, every: int = 1, start: int = START, prefix: str = "oai:
 
 
 @contextmanager
-def serve_oai(server: OaiServer) -> Iterator[OaiServer]:
-    """Serve on a free loopback port."""
+def serve_oai(server: OaiServer, address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[OaiServer]:
+    """Serve, by default on a free loopback port."""
 
     class Handler(_Handler):
         oai = server
 
-    running = _Server(("127.0.0.1", 0), Handler)
-    server.url = f"http://127.0.0.1:{running.server_port}/oai"
+    running = _Server(address, Handler)
+    server.url = f"http://{address[0]}:{running.server_port}/oai"
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -8,7 +8,7 @@ import msgspec
 from crawlers.runtime.container import Container, find_schedule, read_container
 from crawlers.runtime.errors import FleetError
 from crawlers.runtime.held import find_held
-from crawlers.runtime.history import RunEntry, find_pace, read_last_run
+from crawlers.runtime.history import find_pace, read_last_run
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.orders import Order, Pause, read_orders, read_pause
 from crawlers.runtime.pace import Pace
@@ -21,6 +21,7 @@ from crawlers.runtime.release import (
     release_folder,
     state_folder,
 )
+from crawlers.runtime.run_entry import RunEntry
 from crawlers.runtime.schedule import Schedule, moment
 
 

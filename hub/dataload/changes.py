@@ -17,6 +17,7 @@ from hub.dataload.archive import Archived, books_of, find_archived, list_archive
 from hub.dataload.diff import Difference, Note, diff_files
 from hub.dataload.plain_files import fsync
 from hub.dataload.seen import add_release, find_seen, remove_outdated
+from hub.dataload.withdrawn import find_withdrawn
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class Changes(msgspec.Struct, kw_only=True):
     before it; null for the first, of which all records are added.
 
     ``paths``: the places that differ in most records, and in how many. ``records``: of the release; ``malformed``: its lines that
-    are no records; ``duplicates``: those whose ``_id`` an earlier line has.
+    are no records; ``duplicates``: those whose ``_id`` an earlier line has. ``withdrawn``: of the removed, by their site.
     """
 
     release: str
@@ -42,6 +43,7 @@ class Changes(msgspec.Struct, kw_only=True):
     records: int
     malformed: int
     duplicates: int
+    withdrawn: int = 0
 
 
 def read_changes(archive: Path, archived: Archived) -> Changes | None:
@@ -108,6 +110,7 @@ def _count(archive: Path, before: Archived | None, archived: Archived) -> Change
         archived.data,
         books,
         note_new=None if is_known else partial(_noting, books, archived),
+        withdrawn=find_withdrawn(archived.folder),
     )
     return Changes(
         release=archived.release.text,
@@ -120,6 +123,7 @@ def _count(archive: Path, before: Archived | None, archived: Archived) -> Change
         records=found.new.records,
         malformed=found.new.malformed,
         duplicates=found.new.duplicates,
+        withdrawn=found.withdrawn,
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -19,6 +19,9 @@ _PATHS = 1_000
 _PATHS_OF_ONE = 20
 _PATH_CHARACTERS = 200
 
+# Kinds of examples: a withdrawn record is among the removed, too.
+KINDS = ("added", "removed", "withdrawn", "changed")
+
 Note = Callable[[str], None]
 
 
@@ -34,7 +37,7 @@ class Side:
 @dataclass
 class Difference:
     """Records ``added``, ``removed``, ``changed`` and ``unchanged``, so that old.records = removed + changed + unchanged, and
-    new.records = added + changed + unchanged.
+    new.records = added + changed + unchanged. ``withdrawn``: so many of the removed were withdrawn by their site.
 
     ``paths``: in how many changed records each path differs, e.g. ``author[].name``; ``other_paths``: the same of all paths that
     came after the first thousand. ``examples``: the first few ``_id`` of each kind, of the changed with their paths.
@@ -43,6 +46,7 @@ class Difference:
 
     added: int = 0
     removed: int = 0
+    withdrawn: int = 0
     changed: int = 0
     unchanged: int = 0
     paths: Counter[str] = field(default_factory=Counter)
@@ -50,7 +54,7 @@ class Difference:
     old: Side = field(default_factory=Side)
     new: Side = field(default_factory=Side)
     in_order: bool = True
-    examples: dict[str, list[Any]] = field(default_factory=lambda: {"added": [], "removed": [], "changed": []})
+    examples: dict[str, list[Any]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
 
 
 def diff_files(
@@ -59,6 +63,7 @@ def diff_files(
     scratch: Path,
     examples: int = 0,
     note_new: Callable[[], AbstractContextManager[Note]] | None = None,
+    withdrawn: Container[str] = (),
 ) -> Difference:
     """Compare two data files; ``old`` None: with nothing.
 
@@ -66,6 +71,7 @@ def diff_files(
     :param examples: how many of each kind to give.
     :param note_new: makes what is told the key of each record of ``new``, in order. If its block is left by an exception,
         what it was told is void: the file turned out not to be in order, and another one is made.
+    :param withdrawn: the ``_id`` of records that their site withdrew, by the rejects of ``new``.
     """
     for in_order in (True, False):
         try:
@@ -74,7 +80,7 @@ def diff_files(
                 closing(_walk(new, scratch, in_order)) as after,
                 note_new() if note_new else nullcontext(_ignore) as note,
             ):
-                found = _diff(before, after, examples, note)
+                found = _diff(before, after, examples, note, withdrawn)
         except OutOfOrder:
             continue
         found.in_order = in_order
@@ -104,7 +110,7 @@ def changed_paths(old: Any, new: Any) -> set[str]:
     return found
 
 
-def _diff(old: Records, new: Records, examples: int, note: Note) -> Difference:
+def _diff(old: Records, new: Records, examples: int, note: Note, withdrawn: Container[str]) -> Difference:
     found = Difference()
     old.advance()
     new.advance(old)
@@ -112,6 +118,9 @@ def _diff(old: Records, new: Records, examples: int, note: Note) -> Difference:
         if new.key is None or (old.key is not None and old.key < new.key):
             found.removed += 1
             _keep(found.examples["removed"], examples, old.key)
+            if old.key in withdrawn:
+                found.withdrawn += 1
+                _keep(found.examples["withdrawn"], examples, old.key)
             old.advance(new)
             continue
         note(new.key)

@@ -11,6 +11,7 @@ from crawlers.runtime.case_run import run_case
 from crawlers.runtime.cases import difference, find_cases, read_case, read_expected
 from crawlers.runtime.loading import CODE_FILES, SITE
 from crawlers.runtime.manifest import MANIFEST, Source, load_source
+from crawlers.runtime.pages.definition import DEFINITION
 from crawlers.runtime.settings import RuntimeSettings
 
 SOURCES_DIR = RuntimeSettings.from_environment().sources_dir
@@ -95,6 +96,8 @@ def test_the_code_is_short_and_pure(source: Source) -> None:
         assert not list(source.folder.glob("*.py")), "a source of this kind is its manifest alone"
         return
     path = source.folder / CODE_FILES[source.manifest.kind]
+    if not path.exists() and source.manifest.kind == "browser":  # it may be described instead
+        path = source.folder / DEFINITION
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= MAX_CODE_LINES, "extract a base, or a mapping, into the runtime"
     if path.suffix != ".py":

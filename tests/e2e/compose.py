@@ -38,9 +38,23 @@ class Compose:
         """Run a command in the service's container."""
         return self.run("exec", "-T", service, *command)
 
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """``docker compose`` with the arguments, in the background."""
+        command = ["docker", "compose", "-p", self.project, "--env-file", os.devnull, *self._files, *arguments]
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, env=self._environment, cwd=CHECKOUT, text=True, **pipes)
+
+    def containers(self, service: str) -> list[str]:
+        """The ids of the service's containers."""
+        return checked(self.run("ps", "-a", "-q", service)).split()
+
     def container(self, service: str) -> str:
         """The id of the service's container."""
-        return checked(self.run("ps", "-a", "-q", service)).strip()
+        return self.containers(service)[0]
+
+    def kill(self, container: str) -> subprocess.CompletedProcess[str]:
+        """Kill one container, by its id."""
+        return self._docker("kill", container)
 
     def inspect(self, service: str) -> dict[str, Any]:
         return json.loads(checked(self._docker("inspect", self.container(service))))[0]

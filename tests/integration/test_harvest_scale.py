@@ -123,6 +123,15 @@ def test_workers_that_are_killed_lose_no_window_and_do_none_twice(
     assert list((output / "oai_state" / "tasks").iterdir()) == []
 
 
+def test_a_harvest_into_a_folder_that_the_workers_do_not_share_is_refused(
+    fleet: Fleet, broker: str, tmp_path: Path
+) -> None:
+    with serve_oai(OaiServer(items(10))) as server, start(fleet, server, tmp_path / "elsewhere", broker) as process:
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "which the harvesters share: choose a folder there, or unset FLEET_BROKER" in said
+
+
 def test_a_task_for_a_folder_elsewhere_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEET_SHARED_DIR", str(tmp_path / "shared"))
     task = WindowTask(

@@ -7,6 +7,7 @@ import pytest
 
 from tests.command import Fleet
 from tests.running_hub import RunningHub
+from tests.site import Answer, Site
 
 MakeHub = Callable[..., RunningHub]
 
@@ -83,3 +84,27 @@ def test_rejects_that_pass_when_they_are_replayed_are_live_with_the_next_release
     assert (description["counts"]["replayed"], description["records"]) == (10, 11)
     status = hub.wait_until_live("replayed", description["release"])
     assert (status["documents"], status["rejects"]) == (11, 0)
+
+
+def test_a_record_that_its_site_withdrew_is_told_apart_in_what_the_release_changed(hub: RunningHub, site: Site) -> None:
+    for page in ("about", "0", "1", "2"):
+        site.put(f"/{page}", "<p>here</p>")
+    fleet = write_source(hub, "withdrawn", 3)
+    with (hub.sources / "withdrawn" / "source.toml").open("a") as file:
+        file.write(
+            '[check]\nreference_gone = "http://site.invalid/never"\nreference_alive = "http://site.invalid/about"\n'
+        )
+        file.write("every_hours = 0\n")
+    assert fleet.run("crawl", "withdrawn").returncode == 0
+    hub.wait_until_live("withdrawn", fleet.description("withdrawn")["release"])
+    site.put("/1", Answer(status=410))
+    for _ in range(2):
+        assert fleet.run("check", "withdrawn", "--base-url", site.url).returncode == 0
+    assert fleet.run("crawl", "withdrawn").returncode == 0
+    release = fleet.description("withdrawn")["release"]
+    assert hub.wait_until_live("withdrawn", release)["documents"] == 2
+    changes = hub.wait_for_changes("withdrawn", release)
+    assert (changes["removed"], changes["withdrawn"]) == (1, 1)
+    told = hub.run("diff", "withdrawn", "--examples", "5").stdout
+    assert "1 removed, 0 changed, 2 unchanged (of the removed, 1 withdrawn by their site)" in told
+    assert "- withdrawn_001 (withdrawn by its site)" in told

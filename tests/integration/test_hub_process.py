@@ -274,7 +274,7 @@ def test_a_hub_whose_database_goes_away_answers_and_goes_on_when_it_is_back(tmp_
     environment = {"FLEET_DATA_DIR": str(tmp_path / "database"), "FLEET_MONGO_PORT": str(free_port())}
     settings = HubSettings.from_environment(environment)
     with EmbeddedDatabase(settings) as database:
-        hub = RunningHub(tmp_path / "hub", settings.database_uri(), "fleet")
+        hub = RunningHub(tmp_path / "hub", f"{settings.database_uri()}&serverSelectionTimeoutMS=300", "fleet")
         hub.add_source("site")
         hub.start()
         try:
@@ -314,6 +314,9 @@ def test_an_embedded_database_that_does_not_end_with_its_killed_hub_is_killed(
     try:
         with EmbeddedDatabase(settings):
             assert sleeper.returncode == -signal.SIGKILL
+            # It does not end if it is told to while it still starts.
+            with MongoClient(settings.database_uri()) as client:
+                client.admin.command("ping")
     finally:
         sleeper.kill()
         reaper.join()

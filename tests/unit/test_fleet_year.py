@@ -22,8 +22,9 @@ import time_machine
 from crawlers.runtime import history, orders
 from crawlers.runtime.container import note_start
 from crawlers.runtime.errors import FleetError, PartialError
-from crawlers.runtime.history import LAST_RUN, read_history, read_last_run, recorded, replay_pace
+from crawlers.runtime.history import LAST_RUN, read_history, read_last_run, recorded
 from crawlers.runtime.manifest import Manifest
+from crawlers.runtime.pace import replay_pace
 from crawlers.runtime.release import Counts, format_release, release_folder, state_folder
 from crawlers.runtime.schedule import Schedule, moment
 from crawlers.runtime.standing import Standing, find_standing, is_due

@@ -9,11 +9,12 @@ import pytest
 
 from crawlers.runtime import orders
 from crawlers.runtime.container import note_start
-from crawlers.runtime.history import HISTORY, LAST_RUN, RunEntry
+from crawlers.runtime.history import HISTORY, LAST_RUN
 from crawlers.runtime.lock import source_lock
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.pace import Pace
 from crawlers.runtime.release import DESCRIPTION, HELD, RELEASE, Description, format_release, state_folder
+from crawlers.runtime.run_entry import RunEntry
 from crawlers.runtime.standing import ATTENTION, Standing, find_standing, is_due
 from tests.command import MANIFEST
 

@@ -8,6 +8,7 @@ a file beside it. So workers, the broker and whoever hands out the windows may b
 """
 
 import fcntl
+import logging
 import os
 import threading
 import time
@@ -18,11 +19,11 @@ from pathlib import Path
 import msgspec
 from celery import Celery
 
-from crawlers.runtime.errors import FleetError
+from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.http import Patience
 from crawlers.runtime.oai.endpoint import Endpoint, Stopping
 from crawlers.runtime.oai.ledger import Ledger, Plan, Range, subtract, window_name
-from crawlers.runtime.oai.listing import TooMany
+from crawlers.runtime.oai.list_checks import TooMany
 from crawlers.runtime.oai.rescue import Outcome, Refused, ServerDown, WindowHarvest
 from crawlers.runtime.oai.transport import Transport
 from crawlers.runtime.settings import RuntimeSettings
@@ -33,9 +34,11 @@ BROKER = "FLEET_BROKER"
 TASKS = "tasks"
 _POLL_SECONDS = 0.2
 # A window that nobody has begun within this time is handed out again: the broker may have lost it.
-_UNTAKEN_SECONDS = 60.0
+_UNTAKEN_SECONDS = 15.0
 # A worker that is done lets go of its window just before it says so.
 _GRACE_POLLS = 3
+
+logger = logging.getLogger(__name__)
 
 app = Celery("crawler-fleet", broker=os.environ.get(BROKER) or "memory://", set_as_current=False)
 app.conf.update(
@@ -110,6 +113,12 @@ class RemoteWindows:
         self._base_url = base_url
         self._post = post
         self._folder = ledger.folder / TASKS
+        shared_dir = RuntimeSettings.from_environment().shared_dir
+        if not _is_shared(ledger.folder, shared_dir):
+            raise UsageError(
+                f"{ledger.folder} is not below {shared_dir}, which the harvesters share: choose a folder there, or unset "
+                f"{BROKER} to harvest without them"
+            )
         self._folder.mkdir(exist_ok=True)
 
     def run(self, start: int, until: int, limit: int | None = None, cap: int | None = None) -> Outcome:
@@ -151,12 +160,17 @@ class RemoteWindows:
         while not path.exists():
             if self._endpoint.transport.stopping.is_set():
                 raise Stopping
-            self._endpoint.transport.pause(_POLL_SECONDS)
+            self._endpoint.transport.stopping.wait(_POLL_SECONDS)
             if is_claimed(self._folder / f"{name}.lock"):
+                self._tally.wait(
+                    _POLL_SECONDS
+                )  # a worker that lives is at it; only for one to come we must not wait for ever
                 taken, free = True, 0
                 continue
             free += taken
             if free >= _GRACE_POLLS or time.monotonic() - sent_at > _UNTAKEN_SECONDS:
+                if not taken:
+                    logger.warning("no harvester has taken window %s: does one run? `fleet harvester` starts it", name)
                 self._endpoint.count("handed_out_again")
                 _send(task)
                 taken, free, sent_at = False, 0, time.monotonic()
@@ -181,8 +195,8 @@ def harvest_window(sent: dict) -> None:
     """Harvest a window, unless somebody else does or did."""
     task = msgspec.convert(sent, WindowTask)
     settings = RuntimeSettings.from_environment()
-    folder = Path(task.folder).resolve()
-    if not folder.is_relative_to(settings.shared_dir.resolve()):
+    folder = Path(task.folder)
+    if not _is_shared(folder, settings.shared_dir):
         raise FleetError(f"a task for {folder}, which is not in {settings.shared_dir}: it is not from this fleet")
     ledger = Ledger(folder)
     name = window_name(task.plan.run, *task.window)
@@ -223,6 +237,10 @@ def is_claimed(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _is_shared(folder: Path, shared_dir: Path) -> bool:
+    return folder.resolve().is_relative_to(shared_dir.resolve())
 
 
 def _send(task: WindowTask) -> None:
