@@ -1,5 +1,6 @@
-"""Users of a hub, for tests, and browsers that they log in with."""
+"""Users of a hub, for tests, browsers that they log in with, and the paths that they may ask for."""
 
+import re
 from typing import Any, get_args
 
 import requests
@@ -8,6 +9,8 @@ from hub.access.accounts import add_token, add_user
 from hub.access.users_file import GrantedRole, UsersFile
 from tests.running_hub import RunningHub
 
+# What needs no login, said here again by hand: that nothing else is open.
+PUBLIC = {"/healthz", "/login", "/welcome", "/last-collected", "/fleet/last-collected", "/static/style.css", "/metrics"}
 ROLES: tuple[GrantedRole, ...] = get_args(GrantedRole)
 
 
@@ -44,3 +47,10 @@ class Browser(requests.Session):
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
+
+
+def example_path(pattern: str) -> str:
+    """A path that ``pattern`` matches."""
+    text = pattern.replace(r"([a-z_-]+\.(?:css|js|svg))", "style.css").replace("(dump|upload)", "dump")
+    text = re.sub(r"\((?:\?P<\w+>)?\[[^\]]*\](?:[+*]|\{[^}]*\})?\)\??", "1" if "command" in pattern else "site", text)
+    return re.sub(r"\([^()]*\)\??|\[[^\]]*\][+*]?", "site", text).replace("\\", "").rstrip("$").removesuffix("/?")
