@@ -40,6 +40,8 @@ COMMANDS = {
     "status": "fleet.status:status",
     "releases": "fleet.releases:releases",
     "diff": "fleet.releases:diff",
+    "documents": "fleet.documents:documents",
+    "jobs": "fleet.jobs:jobs",
     "rollback": "fleet.releases:rollback",
     "pin": "fleet.releases:pin",
     "unpin": "fleet.releases:unpin",

@@ -11,7 +11,7 @@ from typing import Any
 from crawlers.runtime.errors import FleetError, ReleaseError
 from crawlers.runtime.manifest import Retention
 from crawlers.runtime.release import format_release
-from hub.books import Books
+from hub.books import Books, announce
 from hub.dataload.archive import list_archived
 from hub.dataload.changes import note_changes
 from hub.dataload.intake import Intake
@@ -94,6 +94,19 @@ class Keeper:
             return {"release": archived[-1].release.text, **await self._intake.bring_about(name), "outcome": "done"}
         except FleetError as error:
             raise FleetError(f"{error} The pin is taken back all the same.") from error
+
+    async def mark_success(self, name: str, step: str) -> dict[str, Any]:
+        """Have the last failed ``step``, ``dump`` or ``upload``, count as settled; nothing is tried again by that."""
+        entry = await asyncio.to_thread(self._books.find, name)
+        found = entry.get("download") if step == "dump" else entry.get("upload", {}).get("jobs", {}).get(name)
+        if not found or found.get("status") != "failed":
+            return {"outcome": "nothing to do"}
+        if step == "dump":
+            await asyncio.to_thread(self._books.note_dump, name, {**found, "status": "success", "err": None})
+        else:
+            await asyncio.to_thread(self._books.note_upload, name, {"status": "success", "err": None})
+        announce(name)
+        return {"release": found.get("release")}
 
     async def clean(self, name: str, dry_run: bool = False) -> dict[str, Any]:
         """Remove the releases that the manifest lets go; ``removed`` lists them. ``dry_run``: only list them."""

@@ -1,6 +1,6 @@
 """The hub's log in a file, for people who look at it in a browser: ``<logs>/hub.ndjson``, a JSON object a line.
 
-What the hub and its workers log goes there beside the terminal, each event as one line in one write, so that processes don't mix.
+What the hub and its workers log goes there beside the terminal, secrets masked, each event as one line in one write, so that processes don't mix.
 Only the hub itself starts a new file when one is full; the one before is kept as ``hub.ndjson.1``. Workers notice.
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from crawlers.runtime.masking import mask
 from hub.progress import current_job
 from hub.settings import HubSettings
 
@@ -135,9 +136,9 @@ def _line(record: logging.LogRecord) -> HubLine:
         at=datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         level=record.levelname,
         logger=record.name,
-        message=message[:_MESSAGE_CHARACTERS],
+        message=mask(message[:_MESSAGE_CHARACTERS]),
         job=current_job.get(),
-        trace=trace[-_TRACE_CHARACTERS:],
+        trace=mask(trace[-_TRACE_CHARACTERS:]),
     )
 
 

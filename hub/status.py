@@ -199,6 +199,7 @@ def _ended(entry: dict[str, Any], status: str, at: str) -> dict[str, Any] | None
         "release": entry.get("release"),
         "at": moment.isoformat() if isinstance(moment, datetime) else None,
         "reason": entry.get("err"),
+        "seconds": entry.get("time_in_s"),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from crawlers.runtime.heartbeat import HEARTBEAT, Heartbeat
 from crawlers.runtime.history import HISTORY, LAST_RUN, RunEntry
 from crawlers.runtime.lock import LOCK
 from crawlers.runtime.orders import pause
@@ -14,7 +15,6 @@ from crawlers.runtime.release import Counts, Description, checksum, format_relea
 from tests.running_hub import RunningHub, documents
 from tests.xss import ALL, PAYLOADS
 
-DAILY = "0 3 * * *"
 NAMES = ("blocked", "held_back", "old", "paused_one", "hostile", "good", "better", "unseen", "at_work", "refused")
 RUNNING_SINCE = timedelta(minutes=12)
 
@@ -29,15 +29,16 @@ class Morning:
 
     def write(self) -> None:
         hub = self.hub
+        daily = f"{self.now.minute} {(self.now.hour - 7) % 24} * * *"
         for name, title in zip(NAMES, _TITLES, strict=True):
-            hub.add_source(name, title=title, description=f"{title}, for one test.", schedule=DAILY)
+            hub.add_source(name, title=title, description=f"{title}, for one test.", schedule=daily)
         hub.add_source(
-            "hostile", title=ALL[:1900], maintainer=PAYLOADS[2], schedule=DAILY, license_url="http://x/'\"><b>"
+            "hostile", title=ALL[:1900], maintainer=PAYLOADS[2], schedule=daily, license_url="http://x/'\"><b>"
         )
         hub.add_source("faulty_one", kind="scrappy")
-        self.runs("good", [("published", 1000 + 7 * day, timedelta(days=20 - day)) for day in range(20)])
-        self.publish("good", timedelta(hours=5), documents(1133, "good"))
-        self.runs("better", [("published", 800 - (day % 5) * 30, timedelta(days=9 - day)) for day in range(9)])
+        self.runs("good", [("published", 1000 + 7 * day, timedelta(days=19 - day, hours=7)) for day in range(20)])
+        self.publish("good", timedelta(hours=7), documents(1133, "good"))
+        self.runs("better", [("published", 800 - (day % 5) * 30, timedelta(days=8 - day, hours=6)) for day in range(9)])
         self.publish("better", timedelta(hours=6), documents(830, "better"))
         self.runs(
             "blocked", [("published", 500, timedelta(days=4)), *[("failed", 0, timedelta(days=it)) for it in (3, 2, 1)]]
@@ -127,8 +128,24 @@ class Morning:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         self._locks.append(descriptor)
         entry = self.entry(name, 1, "running", 0, RUNNING_SINCE)
-        entry.ended, entry.exit_code = "", None
+        entry.ended, entry.exit_code, entry.counts = "", None, Counts()
         self.note(name, entry)
+        beat = Heartbeat(
+            run=entry.run,
+            started=entry.started,
+            at=format_release(self.now),
+            moved=format_release(self.now),
+            requests=1290,
+            responses=1287,
+            bytes=31_400_000,
+            records=1260,
+            rejects=2,
+            failed=1,
+            expected=2000,
+            expected_by="last release",
+            last_url=f"http://site.invalid/{PAYLOADS[0]}",
+        )
+        (folder / HEARTBEAT).write_bytes(msgspec.json.encode(beat))
 
     def note(self, name: str, entry: RunEntry) -> None:
         """What ``last-run.json`` says."""

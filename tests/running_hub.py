@@ -61,6 +61,7 @@ class RunningHub:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.login: tuple[str, str] | None = None
+        self.tokens: dict[str, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("FLEET_")},

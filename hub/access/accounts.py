@@ -43,7 +43,7 @@ def set_password(file: UsersFile, name: str, password: str) -> None:
 def set_role(file: UsersFile, name: str, role: GrantedRole) -> None:
     """Give the user another role; every session of that user ends.
 
-    :raises UsageError: there is no such user, or nobody would be admin.
+    :raises UsageError: there is no such user.
     """
     with file.edit() as document:
         _find(document, "users", name)["role"] = role

@@ -22,6 +22,8 @@ from hub.settings import HubSettings, is_loopback
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "X-CSRF-Token"
 MAX_QUERY_CHARACTERS = 8_000
+# What containers beside the hub ask for, which come by no proxy.
+_BESIDE_PREFIX = ("/healthz", "/metrics")
 
 
 class Guard:
@@ -51,7 +53,7 @@ class Guard:
         ):
             raise Refusal(403, "requests from pages of another origin are refused")
         prefix = self._access.prefix
-        if prefix:
+        if prefix and request.path not in _BESIDE_PREFIX:
             if request.path != prefix and not request.path.startswith(f"{prefix}/"):
                 raise Refusal(404, f"the hub's pages lie below {prefix}/")
             request.path = request.path[len(prefix) :] or "/"
@@ -84,6 +86,7 @@ class Guard:
         if user is None or request.method in SAFE_METHODS or not getattr(handler, "audited", True):
             return
         status = handler.get_status()
+        outcome = "done" if status < 400 else "failed" if status in (409, 500, 503) else "refused"
         arguments = [it for it in (*handler.path_args, *handler.path_kwargs.values()) if it]
         entry = Entry(
             at=now_text(),
@@ -92,7 +95,7 @@ class Guard:
             way=user.way,
             what=f"{request.method} {request.path}",
             address=str(request.remote_ip),
-            outcome="done" if status < 400 else "failed" if status in (409, 500, 503) else "refused",
+            outcome="begun" if getattr(handler, "begun", False) else outcome,
             status=status,
             source=arguments[0] if arguments else "",
             with_=getattr(handler, "asked", {}),

@@ -33,7 +33,9 @@ class SafeHeaders(OutputTransform):
             del headers[name]
         for name, value in _HEADERS.items():
             headers[name] = value
-        headers.setdefault("Cache-Control", "no-store")
+        # Static files are kept, and asked for anew each time; what sockjs says of its own pages would have a proxy keep them.
+        if headers.get("Cache-Control") != "no-cache":
+            headers["Cache-Control"] = "no-store"
         if self._request.protocol == "https":
             headers["Strict-Transport-Security"] = _HSTS
         return status_code, headers, chunk

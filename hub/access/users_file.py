@@ -29,7 +29,7 @@ from crawlers.runtime.errors import UsageError
 from hub.access.passwords import is_hash
 
 GrantedRole = Literal["reader", "operator", "admin"]
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
 # Tells a token of ours from other secrets, e.g. for those who look for leaked ones.
 _TOKEN_PREFIX = "fleet_"  # noqa: S105
 _HEADING = "# The users and tokens of the hub. `fleet user` and `fleet token` change it; the hub reads it anew when it changed.\n"
@@ -137,7 +137,7 @@ def check_name(name: str) -> str:
 
     :raises UsageError: they may not.
     """
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(NAME_PATTERN, name):
         raise UsageError(
             f"{name!r} is no name: letters, digits and . _ @ - are expected, a letter or digit first, at most 64"
         )

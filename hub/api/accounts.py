@@ -11,12 +11,13 @@ from hub.access import accounts
 from hub.access.audit import Entry
 from hub.access.invitations import VALID_SECONDS
 from hub.access.logins import Refusal
-from hub.access.users_file import GrantedRole
+from hub.access.passwords import MAX_CHARACTERS, MIN_CHARACTERS
+from hub.access.users_file import NAME_PATTERN, GrantedRole
 from hub.api.base import FleetHandler
 from hub.api.description import NoParameters, described
 
-_Name = Annotated[str, msgspec.Meta(max_length=64, description="Letters, digits and . _ @ -")]
-_Password = Annotated[str, msgspec.Meta(max_length=1_000)]
+_Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN, description="Letters, digits and . _ @ -, at most 64.")]
+_Password = Annotated[str, msgspec.Meta(min_length=MIN_CHARACTERS, max_length=MAX_CHARACTERS)]
 
 
 class UserParameters(msgspec.Struct, forbid_unknown_fields=True):
@@ -35,7 +36,7 @@ class PasswordParameters(msgspec.Struct, forbid_unknown_fields=True):
 
 class OwnPasswordParameters(msgspec.Struct, forbid_unknown_fields=True):
     password: Annotated[_Password, msgspec.Meta(description="The new one.")]
-    old_password: _Password
+    old_password: Annotated[str, msgspec.Meta(max_length=MAX_CHARACTERS)]
 
 
 class TokenParameters(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,12 +89,12 @@ class AccountsHandler(FleetHandler):
 
     needs = needs_to_change = "admin"
 
-    async def change(self, act: Callable[[], Any]) -> None:
-        """Do it, and answer: 400 where it can't be."""
+    async def change(self, act: Callable[[], Any], status: int = 404) -> None:
+        """Do it, and answer; ``status``: that where it can't be done: there is none of that name, or one already."""
         try:
             found = await asyncio.to_thread(act)
         except UsageError as error:
-            self.tell(400, str(error))
+            self.tell(status, str(error))
             return
         self.answer_json(found or {})
 
@@ -112,7 +113,7 @@ class UsersHandler(AccountsHandler):
         asked, logins = self.read_parameters(UserParameters), self.server.logins
         reserved = self.server.settings.user
         await self.change(
-            lambda: accounts.add_user(logins.users_file, asked.name, asked.role, asked.password, reserved)
+            lambda: accounts.add_user(logins.users_file, asked.name, asked.role, asked.password, reserved), 409
         )
 
 
@@ -153,7 +154,7 @@ class OwnPasswordHandler(FleetHandler):
         asked, logins, user = self.read_parameters(OwnPasswordParameters), self.server.logins, self.current_user
         assert user
         if user.way != "session" or user.name not in logins.known.users:
-            self.tell(400, "only a user of the hub who logged in has a password that can be changed here")
+            self.tell(409, "only a user of the hub who logged in has a password that can be changed here")
             return
         address = str(self.request.remote_ip)
         try:
@@ -163,7 +164,7 @@ class OwnPasswordHandler(FleetHandler):
             self.tell(refusal.status if refusal.status != 401 else 403, refusal.reason)
             return
         except UsageError as error:
-            self.tell(400, str(error))
+            self.tell(409, str(error))
             return
         self.set_session_cookie(logins.begin_session(user.name))
         self.answer_json({})
@@ -181,7 +182,9 @@ class TokensHandler(AccountsHandler):
     @described("Make a token; what it is, is told this once.", parameters=TokenParameters, answer=NewToken)
     async def post(self) -> None:
         asked, file = self.read_parameters(TokenParameters), self.server.logins.users_file
-        await self.change(lambda: NewToken(asked.name, accounts.add_token(file, asked.name, asked.role, asked.days)))
+        await self.change(
+            lambda: NewToken(asked.name, accounts.add_token(file, asked.name, asked.role, asked.days)), 409
+        )
 
 
 class TokenHandler(AccountsHandler):

@@ -6,7 +6,7 @@ The answer comes when it is done: ``{"source", "action", "outcome", "release", "
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -51,6 +51,11 @@ class CleanParameters(msgspec.Struct, forbid_unknown_fields=True):
     by: By = ""
 
 
+class MarkParameters(msgspec.Struct, forbid_unknown_fields=True):
+    step: Annotated[Literal["dump", "upload"], msgspec.Meta(description="Whose failure counts as settled.")]
+    by: By = ""
+
+
 class ByParameters(msgspec.Struct, forbid_unknown_fields=True):
     by: By = ""
 
@@ -73,7 +78,7 @@ class ActionHandler(SourceHandler):
                 raise
             except (FleetError, OSError) as error:
                 self.set_status(409)
-                return answer | {"outcome": "failed", "reason": str(error)}
+                return answer | {"outcome": "failed", "reason": str(error), "error": str(error)}
 
         await self.answer(name, found)
 
@@ -132,3 +137,12 @@ class CleanHandler(ActionHandler):
     async def post(self, name: str) -> None:
         asked = self.read_parameters(CleanParameters)
         await self.act(name, lambda: self.server.keeper.clean(name, dry_run=asked.dry_run))
+
+
+class MarkHandler(ActionHandler):
+    action = "mark"
+
+    @described("Have a failed dump or upload count as settled.", parameters=MarkParameters, answer=Action)
+    async def post(self, name: str) -> None:
+        asked = self.read_parameters(MarkParameters)
+        await self.act(name, lambda: self.server.keeper.mark_success(name, asked.step))

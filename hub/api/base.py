@@ -47,6 +47,8 @@ class FleetHandler(RequestHandler):
     reads_csrf_field = True
     in_read_only = False
     audited = True
+    # Whether it was only begun when it was answered.
+    begun = False
     is_live = False
     current_user: User | None
 
@@ -108,8 +110,15 @@ class FleetHandler(RequestHandler):
         """
         changes = self.request.method not in SAFE_METHODS
         given: dict[str, Any] = {}
+        if secret := _SECRET_FIELDS & self.request.query_arguments.keys():
+            self.refuse(
+                400, f"{', '.join(sorted(secret))} must not be in the URL, which is logged: send it in the body"
+            )
         for arguments in (self.request.query_arguments, self.request.body_arguments if changes else {}):
-            given |= {name: self.decode_argument(values[-1], name) for name, values in arguments.items()}
+            # What is empty was left out: so forms send the fields that nobody filled in.
+            given |= {
+                name: text for name, values in arguments.items() if (text := self.decode_argument(values[-1], name))
+            }
         if (
             changes
             and self.request.headers.get("Content-Type", "").startswith("application/json")
@@ -186,6 +195,9 @@ class FleetHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
         reason = error.log_message if isinstance(error, HTTPError) and error.log_message else self._reason
+        if status_code == 405:
+            methods = ("GET", "POST", "PUT", "DELETE")
+            self.set_header("Allow", ", ".join(it for it in methods if _answers(type(self), it)))
         self.tell(status_code, reason)
 
     def set_session_cookie(self, secret: str) -> None:
@@ -210,7 +222,8 @@ class FleetHandler(RequestHandler):
 
     def _challenge(self) -> str:
         # At Basic, a browser asks for a name and password by itself, over the page: that is for programs.
-        scheme = "Bearer" if "Sec-Fetch-Mode" in self.request.headers else "Basic"
+        is_browser = any(it in self.request.headers for it in ("Sec-Fetch-Mode", "Origin", "Cookie", CSRF_HEADER))
+        scheme = "Bearer" if is_browser else "Basic"
         return f'{scheme} realm="crawler-fleet"' + (', charset="UTF-8"' if scheme == "Basic" else "")
 
     async def read_status(self) -> bytes | None:
@@ -232,7 +245,22 @@ class SourceHandler(FleetHandler):
         if name not in names:
             self.tell(404, faults.get(name) or f"no source is called {name!r}.{nearest(name, names)}")
             return
+        if self.is_form:
+            await self._note(name, found)
+            return
         await self.respond(found)
+
+    async def _note(self, name: str, found: Callable[[], Awaitable[Any]]) -> None:
+        """Begin it, and send the page that asked for it on: a notice there tells what comes of it, now or later."""
+        self.begun = True
+        action = self.request.path.rpartition("/")[2]
+        key = await self.server.notices.begin(self.who, name, action, found, lambda: self.server.note_change(name))
+        path = self.next_path()
+        self.redirect(f"{path}{'&' if '?' in path else '?'}notice={key}", status=303)
+
+
+def _answers(handler: type[RequestHandler], method: str) -> bool:
+    return getattr(handler, method.lower()) is not getattr(RequestHandler, method.lower())
 
 
 def _expected(kind: type[msgspec.Struct]) -> str:

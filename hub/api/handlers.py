@@ -5,6 +5,7 @@ from typing import Any
 from hub.access.user import Role
 from hub.api.base import FleetHandler
 from hub.api.description import described
+from hub.api.sdk import studio_root
 
 
 class IndexHandler(FleetHandler):
@@ -26,6 +27,9 @@ class IndexHandler(FleetHandler):
                     "jobs": "/job_manager",
                 },
                 "routes": self.server.route_patterns,
+                # As the SDK says it, for BioThings Studio.
+                "result": studio_root(self.server.features),
+                "status": "ok",
             }
         )
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from hub.api import accounts, actions, releases, sessions
+from hub.api import accounts, actions, documents, jobs, release, releases, runs, sessions, sources
 from hub.api.handlers import StatusHandler
 from hub.api.metrics import MetricsHandler
+from hub.api.openapi import OpenApiHandler
 
 _ARGUMENT = re.compile(r"\{(\w+)\}")
 
@@ -33,6 +34,7 @@ class Route:
 
 
 ROUTES = [
+    Route("/api/openapi.json", OpenApiHandler),
     Route("/healthz", sessions.HealthHandler),
     Route("/login", sessions.LoginHandler),
     Route("/logout", sessions.LogoutHandler),
@@ -49,14 +51,43 @@ ROUTES = [
     Route("/fleet/invitations", accounts.InvitationsHandler),
     Route("/fleet/audit", accounts.AuditHandler),
     Route("/fleet/status", StatusHandler),
+    Route("/fleet/last-collected", sources.LastCollectedHandler),
+    Route("/fleet/sources/{name}", sources.OneSourceHandler),
     Route("/fleet/sources/{name}/releases", releases.ReleasesHandler),
+    Route("/fleet/sources/{name}/releases/{release}", release.ReleaseHandler),
+    Route("/fleet/sources/{name}/releases/{release}/rejects", release.RejectGroupsHandler),
+    Route("/fleet/sources/{name}/releases/{release}/rejects/records", release.RejectsHandler),
+    Route("/fleet/sources/{name}/releases/{release}/files/{file}", release.DownloadHandler),
     Route("/fleet/sources/{name}/diff", releases.DiffHandler),
+    Route("/fleet/sources/{name}/runs", runs.RunsHandler),
+    Route("/fleet/sources/{name}/runs/{run}", runs.RunHandler),
+    Route("/fleet/sources/{name}/runs/{run}/log", runs.RunLogHandler),
+    Route("/fleet/sources/{name}/runs/{run}/log/events", runs.RunLogTail),
+    Route("/fleet/sources/{name}/documents", documents.DocumentsHandler),
+    Route("/fleet/sources/{name}/documents/{id}", documents.DocumentHandler),
+    Route("/fleet/sources/{name}/documents/{id}/history", documents.RecordHistoryHandler),
+    Route("/fleet/sources/{name}/fields", documents.FieldsHandler),
+    Route("/fleet/sources/{name}/fields/{field}", documents.FieldValuesHandler),
     Route("/fleet/sources/{name}/dump", actions.DumpHandler),
     Route("/fleet/sources/{name}/upload", actions.UploadHandler),
     Route("/fleet/sources/{name}/rollback", actions.RollbackHandler),
     Route("/fleet/sources/{name}/pin", actions.PinHandler),
     Route("/fleet/sources/{name}/unpin", actions.UnpinHandler),
     Route("/fleet/sources/{name}/clean", actions.CleanHandler),
+    Route("/fleet/sources/{name}/mark", actions.MarkHandler),
+    Route("/fleet/sources/{name}/approve", sources.ApproveHandler),
+    Route("/fleet/sources/{name}/discard", sources.DiscardHandler),
+    Route("/fleet/sources/{name}/crawl", sources.CrawlHandler),
+    Route("/fleet/sources/{name}/check", sources.CheckHandler),
+    Route("/fleet/sources/{name}/pause", sources.PauseHandler),
+    Route("/fleet/sources/{name}/resume", sources.ResumeHandler),
+    Route("/fleet/jobs", jobs.JobsHandler),
+    Route("/fleet/jobs/history", jobs.JobHistoryHandler),
+    Route("/fleet/jobs/{job}", jobs.JobHandler),
+    Route("/fleet/jobs/{job}/stop", jobs.StopHandler),
+    Route("/fleet/log", jobs.LogHandler),
+    Route("/fleet/log/events", jobs.LogTail),
+    Route("/fleet/configuration", jobs.ConfigurationHandler),
 ]
 
 

@@ -10,7 +10,9 @@ import msgspec
 
 from crawlers.runtime.errors import UsageError
 from hub.access.logins import Refusal
+from hub.access.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 from hub.access.user import Role
+from hub.access.users_file import NAME_PATTERN
 from hub.api.base import FleetHandler
 from hub.api.description import NoParameters, described
 
@@ -25,8 +27,8 @@ class LoginParameters(msgspec.Struct, forbid_unknown_fields=True):
 
 class WelcomeParameters(msgspec.Struct, forbid_unknown_fields=True):
     secret: _Word
-    name: _Word
-    password: _Word
+    name: Annotated[str, msgspec.Meta(pattern=NAME_PATTERN, description="Letters, digits and . _ @ -, at most 64.")]
+    password: Annotated[str, msgspec.Meta(min_length=MIN_CHARACTERS, max_length=MAX_CHARACTERS)]
 
 
 class LoggedIn(msgspec.Struct):
@@ -98,7 +100,7 @@ class WelcomeHandler(LoginHandler):
         except Refusal as refusal:
             self.tell_refusal(refusal)
         except UsageError as error:
-            self.tell(400, str(error))
+            self.tell(409, str(error))
         else:
             self.welcome(secret)
 

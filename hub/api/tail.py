@@ -13,6 +13,7 @@ import msgspec
 from tornado.iostream import StreamClosedError
 
 from crawlers.runtime.errors import FleetError
+from hub.access.user import Role
 from hub.api.base import SourceHandler
 
 _LOOK_SECONDS = 1.0
@@ -24,7 +25,7 @@ _LONGEST_SECONDS = 600.0
 class TailHandler(SourceHandler):
     """Follows a log."""
 
-    needs = "operator"
+    needs: Role | None = "operator"
     is_live = True
 
     def answer_json(self, found: Any) -> None:

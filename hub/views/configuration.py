@@ -8,13 +8,15 @@ from typing import Any
 
 import msgspec
 
+from crawlers.runtime.masking import mask
 from hub.settings import HubSettings
 
 MASK = "••••••"
 _SECRET = re.compile(r"passw|secret|token|salt|credential|^key$|_key$", re.IGNORECASE)
-_LOGIN_IN_URL = re.compile(r"(?<=//)([^/@\s:]*):[^/@\s]*@")
-# In what follows the question mark of a database's URI, or of any other.
-_SECRET_IN_QUERY = re.compile(r"(?i)((?:passw|secret|token|key|authmechanismprop)[^=&\s]*=)[^&\s]+")
+
+
+# Options of a database's URI have names of their own: tlsCertificateKeyFilePassword.
+_SECRET_OPTION = re.compile(r"(?i)([?&][a-z]*(?:passw|secret|token|mechanismprop)[a-z]*=)[^&\s]+")
 
 
 class Setting(msgspec.Struct, kw_only=True):
@@ -52,5 +54,4 @@ def _masked(name: str, value: Any) -> str:
     # The file that holds a secret may be named.
     if _SECRET.search(name) and not name.upper().endswith(("_FILE", "_SECONDS")) and not isinstance(value, bool):
         return MASK
-    text = _LOGIN_IN_URL.sub(rf"\1:{MASK}@", str(value))
-    return _SECRET_IN_QUERY.sub(rf"\1{MASK}", text)
+    return _SECRET_OPTION.sub(rf"\1{MASK}", mask(str(value)))

@@ -7,14 +7,17 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from crawlers.runtime.errors import ReleaseError
 from crawlers.runtime.heartbeat import Heartbeat, read_heartbeat
+from crawlers.runtime.history import read_last_run
+from crawlers.runtime.lock import is_locked
 from crawlers.runtime.orders import Order, read_orders
 from crawlers.runtime.release import DATA, release_folder, state_folder
 from hub.worklist import Job
 
 
 class JobLook(msgspec.Struct, kw_only=True):
-    """``seconds``: since it began; null where it waits. ``share``: how much is done, 0 to 1; ``per_second``: documents, or records;
+    """``seconds``: since it began, or how long it took; null where it waits. ``share``: how much is done, 0 to 1; ``per_second``: documents, or records;
     ``left_seconds``: if it goes on so. Null where that can't be told.
     """
 
@@ -71,7 +74,7 @@ def look_at_jobs(shared_dir: Path, sources: Iterable[str], open_jobs: list[Job])
     crawls: list[CrawlLook] = []
     orders: list[OrderLook] = []
     for name in sources:
-        heartbeat = read_heartbeat(release_folder(shared_dir, name))
+        heartbeat = _find_heartbeat(release_folder(shared_dir, name))
         if heartbeat:
             crawls.append(_look_at_crawl(name, heartbeat, now))
         orders += [OrderLook(source=name, order=order) for order in read_orders(state_folder(shared_dir, name))]
@@ -85,12 +88,16 @@ def look_at_jobs(shared_dir: Path, sources: Iterable[str], open_jobs: list[Job])
     )
 
 
-def look_at_job(job: Job, now: datetime) -> JobLook:
+def look_at_job(job: Job, now: datetime | None = None) -> JobLook:
     """The job, and how far it is: by what its worker tells, else by how far that has read its files."""
+    now = now or datetime.now(UTC)
     look = JobLook(job=job)
-    if not job.started or job.ended:
+    if not job.started:
         return look
-    look.seconds = max(0.0, _seconds_since(job.started, now))
+    until = datetime.fromisoformat(job.ended) if job.ended else now
+    look.seconds = max(0.0, _seconds_since(job.started, until))
+    if job.ended:
+        return look
     progress = job.progress
     if progress is None:
         return look
@@ -126,12 +133,28 @@ def list_processes() -> list[Process]:
     return found
 
 
+def _find_heartbeat(folder: Path) -> Heartbeat | None:
+    """How far the crawl into the release folder is; of one that writes no heartbeat, or not yet, only since when; None: none."""
+    if not is_locked(folder):
+        return None
+    if heartbeat := read_heartbeat(folder):
+        return heartbeat
+    try:
+        run = read_last_run(folder)
+    except ReleaseError:
+        return None
+    if run is None or run.outcome != "running":  # a person approves, or a check is under way
+        return None
+    return Heartbeat(run=run.run, started=run.started, at="")
+
+
 def _look_at_crawl(name: str, heartbeat: Heartbeat, now: datetime) -> CrawlLook:
     seconds = max(0.001, _seconds_since(heartbeat.started, now))
     look = CrawlLook(
         source=name, heartbeat=heartbeat, seconds=seconds, silent_seconds=max(0.0, _seconds_since(heartbeat.at, now))
     )
-    look.per_second = heartbeat.records / seconds
+    if heartbeat.at:
+        look.per_second = heartbeat.records / seconds
     if heartbeat.expected:
         look.share = min(1.0, heartbeat.records / heartbeat.expected)
     elif heartbeat.expected_windows:

@@ -100,7 +100,7 @@ class Events:
             name: (*files[name], *self._server.intake.under_way(name)) for name in names
         }
         found |= {fault.name: (fault.reason,) for fault in self._server.faults}
-        found[JOBS] = tuple(sorted(self._server.managers["job_manager"].jobs))
+        found[JOBS] = self._server.worklist.signature()
         return found
 
 

@@ -5,7 +5,7 @@ Those that return HTML escape what they are given, and are put into templates by
 
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tornado.escape import xhtml_escape
 
@@ -60,19 +60,24 @@ def span(seconds: float | None) -> str:
 
 
 def short_span(seconds: float | None) -> str:
-    """``2 d``: the largest unit alone."""
-    return NOTHING if seconds is None else " ".join(span(seconds).split()[:2])
+    """``36 h``, ``2 d``: in the largest unit of which there are two."""
+    if seconds is None:
+        return NOTHING
+    for unit, length in _UNITS:
+        if seconds >= 2 * length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{max(0, int(seconds))} s"
 
 
 def parse_moment(moment: str | datetime | None) -> datetime | None:
     """The moment that an ISO 8601 text stands for; None where it stands for none."""
+    if not moment:
+        return None
     if isinstance(moment, str):
         try:
             moment = datetime.fromisoformat(moment)
         except ValueError:
             return None
-    if moment is None:
-        return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -96,8 +101,13 @@ def day(moment: str | datetime | None) -> str:
 
 def lasts(since: str | datetime | None, now: datetime) -> str:
     """``for 3 h``; empty where nobody knows since when."""
-    at = parse_moment(since)
-    return f"for {short_span((now - at).total_seconds())}" if at else ""
+    return f"for {age(since, now)}" if parse_moment(since) else ""
+
+
+def age(moment: str | datetime | None, now: datetime) -> str:
+    """``3 h``: from ``moment`` until now; a dash where there is none."""
+    at = parse_moment(moment)
+    return short_span((now - at).total_seconds()) if at else NOTHING
 
 
 def ago(moment: str | datetime | None, now: datetime) -> str:
@@ -132,19 +142,34 @@ def plain(text: Any, limit: int = LONG) -> str:
     return safe(whole[:limit].replace("\n", " ").replace("\t", " ")) + ("…" if len(whole) > limit else "")
 
 
-def link(url: str | None, words: str = "") -> str:
-    """HTML: a link to another site, if ``url`` is one of the web; else its text alone, so that no script can hide in it."""
+def is_web(url: Any) -> bool:
+    """Whether it is an address of the web: no script can hide in it."""
     try:
-        parts = urlsplit(url or "")
-        is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
+        parts = urlsplit(url if isinstance(url, str) else "")
+        return parts.scheme in ("http", "https") and bool(parts.netloc)
     except ValueError:
-        is_web = False
+        return False
+
+
+def link(url: str | None, words: str = "") -> str:
+    """HTML: a link to another site, if ``url`` is one of the web; else its text alone."""
     shown = crawled(words or url, 120)
-    if not is_web:
+    if not is_web(url):
         return shown
     return f'<a href="{xhtml_escape(str(url))}" rel="noopener noreferrer nofollow">{shown}</a>'
 
 
+def bare(url: str) -> str:
+    """``url`` for people, e.g. ``data.example.org/terms``: without scheme and the slash at its end."""
+    return url.partition("://")[2].rstrip("/") or url
+
+
+def url_part(text: str) -> str:
+    """``text`` as one part of a path, or a value of a query."""
+    return quote(text, safe="")
+
+
 SCOPE: dict[str, Any] = {
-    it.__name__: it for it in (number, size, share, span, short_span, when, day, lasts, ago, crawled, plain, link)
+    it.__name__: it
+    for it in (number, size, share, span, short_span, when, day, lasts, age, ago, crawled, plain, link, bare, url_part)
 }

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from pymongo.errors import PyMongoError
 
 from crawlers.runtime.errors import FleetError
@@ -178,8 +179,8 @@ class Overviews:
                 known.standing = find_standing(settings.runtime, manifest, now)
                 known.expires = _expiry(known.standing, now)
             return known
-        standing = find_standing(settings.runtime, manifest, now)
-        status = status_of_files(settings, name)
+        status = status_of_files(settings, manifest)
+        standing = msgspec.convert(status["standing"], Standing)
         self._known[name] = _Files(
             signature,
             manifest,
@@ -232,8 +233,8 @@ def _expiry(standing: Standing, now: datetime) -> datetime:
         return now + _RUNNING
     collected = parse_moment(standing.collected)
     stale = collected + timedelta(seconds=standing.expected_seconds or 0) if collected else None
-    until = parse_moment(standing.paused.until or None) if standing.paused else None
-    ahead = [it for it in (parse_moment(standing.next_run or None), stale, until) if it and it > now]
+    until = parse_moment(standing.paused.until) if standing.paused else None
+    ahead = [it for it in (parse_moment(standing.next_run), stale, until) if it and it > now]
     # Not all at once: one page would have to read them all.
     longest = _LONGEST * (0.5 + zlib.crc32(standing.name.encode()) % 100 / 200)
     return min([now + longest, *ahead])

@@ -28,9 +28,12 @@ def test_the_page_shows_every_source_and_escapes_what_sites_say(make_hub: Callab
     answer = requests.get(hub.url, headers=BROWSER, timeout=30)
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
     page = Selector(answer.text)
-    rows = {row.css("th a::text").get(): row.css("td ::text").getall() for row in page.css("tbody tr")}
-    assert rows["good"] == ["live", "1,234"]
-    assert rows["bad"][0] == "faulty"
+    rows = {row.css("th a::text").get(): row for row in page.css("tbody tr")}
+    assert rows.keys() == {"bad", "hostile", "good"}
+    assert [rows[name].css(".state::text").get() for name in ("bad", "hostile")] == ["faulty", "failing"]
+    assert rows["good"].css(".f-documents ::text").getall() == ["1,234", "first release"]
+    assert "<script>alert(1)</script>\\u202e" in "".join(rows["hostile"].css("bdi::text").getall())
+    assert page.css("script::attr(src)").getall() == ["/static/live.js"]
     style = requests.get(f"{hub.url}/static/style.css", timeout=30)
     assert style.headers["Content-Type"].startswith("text/css")
 

@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 from crawlers.runtime.standing import Standing
 from hub.api.handlers import IndexHandler
-from hub.status import changes_in_short
 from hub.web.formats import ago, number, parse_moment, plain, span
 from hub.web.overview import MEANINGS, ORDER, SourceView, outcome_tone, tone_of
 from hub.web.pages.page import PageHandler
@@ -23,7 +22,7 @@ _LONGEST_SEARCH = 200
 
 
 def _moment_key(text: str) -> float:
-    at = parse_moment(text or None)
+    at = parse_moment(text)
     return at.timestamp() if at else 0.0
 
 
@@ -124,7 +123,7 @@ class FleetPage(PageHandler, IndexHandler):
             tone_of=tone_of,
             outcome_tone=outcome_tone,
             meanings=MEANINGS,
-            changes_in_short=changes_in_short,
+            change=_change,
             next_crawl=_next_crawl,
             age_bar=_age_bar,
             trend=_trend,
@@ -179,7 +178,20 @@ def _next_crawl(source: SourceView, now: datetime) -> str:
         return "–" if standing is None else "running"
     if standing.ordered:
         return "within a minute"
-    at = parse_moment(standing.next_run or None)
+    at = parse_moment(standing.next_run)
     if at is None:
         return "paused" if standing.paused else "at once"
     return ago(at, now) if at > now else "due"
+
+
+def _change(source: SourceView) -> str:
+    """``+1,133 −2``: what the archived release added, removed and changed, where that is more than nothing."""
+    changes = source.status["changes"]
+    if not changes:
+        return ""
+    if changes["against"] is None:
+        return "first release"
+    told = [
+        f"{sign}{changes[key]:,}" for sign, key in (("+", "added"), ("−", "removed"), ("~", "changed")) if changes[key]
+    ]
+    return " ".join(told) or "no change"
