@@ -44,4 +44,4 @@ class DiffHandler(SourceHandler):
     async def get(self, name: str) -> None:
         asked = self.read_parameters(DiffParameters)
         words = tuple(filter(None, (asked.from_, asked.to)))
-        await self.answer(name, lambda: self.server.keeper.diff(name, words, asked.examples))
+        await self.answer(name, lambda: self.server.keeper.diff(name, words, asked.examples, self.who))

@@ -79,6 +79,7 @@ ROUTES = [
     Route("/fleet/sources/{name}/discard", sources.DiscardHandler),
     Route("/fleet/sources/{name}/crawl", sources.CrawlHandler),
     Route("/fleet/sources/{name}/check", sources.CheckHandler),
+    Route("/fleet/sources/{name}/withdraw", sources.WithdrawHandler),
     Route("/fleet/sources/{name}/pause", sources.PauseHandler),
     Route("/fleet/sources/{name}/resume", sources.ResumeHandler),
     Route("/fleet/jobs", jobs.JobsHandler),

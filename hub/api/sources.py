@@ -13,7 +13,7 @@ import msgspec
 
 from crawlers.runtime import approval
 from crawlers.runtime.manifest import Manifest
-from crawlers.runtime.orders import Command, Order, Pause, order, pause, resume
+from crawlers.runtime.orders import Command, Order, Pause, order, pause, resume, withdraw
 from crawlers.runtime.release import Description, state_folder
 from crawlers.runtime.standing import find_standing
 from hub.api.actions import Action, ActionHandler, By, ByParameters, Reason
@@ -40,6 +40,11 @@ class SourceLook(msgspec.Struct):
 
 class OrderParameters(msgspec.Struct, forbid_unknown_fields=True):
     reason: Reason = ""
+    by: By = ""
+
+
+class WithdrawParameters(msgspec.Struct, forbid_unknown_fields=True):
+    command: Annotated[Command, msgspec.Meta(description="What was ordered.")]
     by: By = ""
 
 
@@ -140,6 +145,22 @@ class CheckHandler(OrderHandler):
     )
     async def post(self, name: str) -> None:
         await self.order(name, "check")
+
+
+class WithdrawHandler(ActionHandler):
+    action = "withdraw"
+
+    @described(
+        "Take back an order, as long as no container has begun with it.", parameters=WithdrawParameters, answer=Action
+    )
+    async def post(self, name: str) -> None:
+        command = self.read_parameters(WithdrawParameters).command
+        state_dir = state_folder(self.server.settings.runtime.shared_dir, name)
+
+        async def withdrawn() -> dict[str, Any]:
+            return {} if await asyncio.to_thread(withdraw, state_dir, command) else {"outcome": "nothing to do"}
+
+        await self.act(name, withdrawn)
 
 
 class PauseHandler(SourceHandler):

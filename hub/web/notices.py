@@ -24,6 +24,7 @@ _DONE = {
     "clean": "Old releases were removed from the archive.",
     "crawl": "A crawl is ordered: the crawler’s container begins it within a minute.",
     "check": "A check is ordered: the crawler’s container begins it within a minute.",
+    "withdraw": "The order is taken back.",
     "pause": "It is paused: it is crawled by hand and by order only.",
     "resume": "The pause has ended: it is crawled by its schedule again.",
     "approve": "Release {release} is published: the hub takes it up now.",
@@ -35,6 +36,7 @@ _NOTHING = {
     "upload": "Nothing to do: the release that is wanted is live. To load it again, force it.",
     "unpin": "Nothing to do: it is not pinned.",
     "resume": "Nothing to do: it is not paused.",
+    "withdraw": "Nothing to do: no such order waits any more.",
     "mark": "Nothing to do: it has not failed.",
 }
 
