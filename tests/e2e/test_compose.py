@@ -1,10 +1,12 @@
 """The fleet in containers: what its README promises of it."""
 
+import base64
 import json
 import urllib.error
 import urllib.request
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,6 +139,52 @@ sys.stdout.write(urllib.request.urlopen(asked, timeout=30).read().decode())
     told = checked(compose.execute("hub", "python", "-c", scrape))
     assert "\nfleet_hub_database_up 1.0\n" in told
     assert '\nfleet_source_readable{source="demo"} 1.0\n' in told
+
+
+def start_monitoring(compose: Compose, service: str, port: int) -> str:
+    """Start the service of the profile; its URL. Skips where its image can't be had."""
+    started = compose.run("--profile", "monitoring", "up", "-d", "--wait", service, timeout=300)
+    if started.returncode and not compose.has_image(compose.image(service)):
+        pytest.skip(f"the image of {service} can't be had: {started.stderr.strip()[-300:]}")
+    checked(started)
+    (published,) = compose.inspect(service)["NetworkSettings"]["Ports"][f"{port}/tcp"]
+    assert published["HostIp"] == "127.0.0.1"
+    return f"http://127.0.0.1:{published['HostPort']}"
+
+
+def ask(url: str, password: str = "") -> Any:
+    """The JSON that is answered, to the user admin if there is a password."""
+    login = {"Authorization": f"Basic {base64.b64encode(f'admin:{password}'.encode()).decode()}"} if password else {}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=login), timeout=30) as answer:
+        return json.load(answer)
+
+
+def test_prometheus_scrapes_the_hub_and_has_no_way_out(compose: Compose) -> None:
+    url = start_monitoring(compose, "prometheus", 9090)
+
+    def is_up() -> bool:
+        targets = ask(f"{url}/api/v1/targets")["data"]["activeTargets"]
+        return {"fleet": "up"}.items() <= {target["labels"]["job"]: target["health"] for target in targets}.items()
+
+    wait_for("Prometheus to scrape the hub", is_up)
+    groups = ask(f"{url}/api/v1/rules")["data"]["groups"]
+    assert {group["name"] for group in groups} >= {"fleet-recording", "fleet-sources", "fleet-hub", "fleet-disk"}
+    out = compose.execute("prometheus", "wget", "-q", "-T", "5", "-O", "-", "http://1.1.1.1/")
+    assert out.returncode != 0
+
+
+def test_grafana_has_the_data_source_and_the_dashboards(compose: Compose) -> None:
+    url = start_monitoring(compose, "grafana", 3000)
+    password = checked(compose.execute("grafana", "cat", "/secrets/grafana/password")).strip()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        ask(f"{url}/api/search")
+    refused.value.close()
+
+    def find_dashboards() -> set[str]:
+        return {board["uid"] for board in ask(f"{url}/api/search?tag=crawler-fleet", password)}
+
+    wait_for("the dashboards", lambda: find_dashboards() == {"fleet-overview", "fleet-source", "fleet-hub"})
+    assert ask(f"{url}/api/datasources/uid/fleet-prometheus/health", password)["status"] == "OK"
 
 
 def test_nobody_is_told_of_alerts_until_somebody_says_who(compose: Compose) -> None:
