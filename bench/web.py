@@ -64,11 +64,22 @@ def tell(hub: RunningHub, sources: int, releases: int) -> None:
     process = psutil.Process(hub.process.pid)
     print(f"{sources} sources, {sources * releases} releases; memory of the hub at first {_memory_mb(process):.0f} MB")
     middle = f"/sources/source_{sources // 2:04}"
-    for path in ("/", "/?state=attention", "/?text=source_01&sort=-documents", middle, "/last-collected", "/add"):
+    pages = (
+        "/",
+        "/?state=attention",
+        "/?text=source_01&sort=-documents",
+        middle,
+        "/last-collected",
+        "/add",
+        "/jobs",
+        "/log",
+    )
+    looks = ("releases/live", "documents", "documents?fields=true", f"documents?id={Path(middle).name}_1", "runs/last")
+    for path in (*pages, *(f"{middle}/{look}" for look in looks)):
         first, *rest = [_ask(hub, path) for _ in range(TIMES + 1)]
         median, longest = statistics.median(rest), max(rest)
         print(
-            f"  {path:36} first {first * 1000:5.0f} ms, then median {median * 1000:4.0f} ms, longest {longest * 1000:4.0f} ms"
+            f"  {path:46} first {first * 1000:5.0f} ms, then median {median * 1000:4.0f} ms, longest {longest * 1000:4.0f} ms"
         )
     print(f"  memory of the hub then {_memory_mb(process):.0f} MB")
     alone = _share_of_a_core(process)
