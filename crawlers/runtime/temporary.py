@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import IO
 
 _SUFFIX = ".tmp"
-# The files of a browser lie in a folder of the machine's temporary one, called like that, and then by the process id of its crawl.
-BROWSER_FOLDER = "fleet-browser-"
 
 
 def temporary_path(folder: Path, name: str) -> Path:
@@ -39,32 +37,27 @@ def create_temporary(folder: Path, name: str) -> IO[bytes]:
     return file
 
 
-def is_temporary(name: str) -> bool:
-    """Whether a file of that name is a temporary one, whoever made it."""
-    return name.startswith(".") and name.endswith(_SUFFIX)
+def write_all(file: IO[bytes], content: bytes) -> None:
+    """Write all of ``content`` to a file without a buffer, which may take a part at a time.
 
-
-def find_abandoned(folder: Path) -> list[Path]:
-    """The temporary files in ``folder`` whose owner is gone."""
-    return [path for path in _temporary_files(folder) if _is_abandoned(path, remove=False)]
+    :raises OSError: the disk failed.
+    """
+    view = memoryview(content)
+    while view:
+        view = view[file.write(view) :]
 
 
 def remove_abandoned(folder: Path) -> list[Path]:
     """Remove the temporary files in ``folder`` whose owner is gone; returns which. Those of living owners are left alone."""
-    return [path for path in _temporary_files(folder) if _is_abandoned(path, remove=True)]
-
-
-def _temporary_files(folder: Path) -> list[Path]:
-    return [path for path in folder.glob(f".*{_SUFFIX}") if not path.is_symlink() and path.is_file()]
-
-
-def _is_abandoned(path: Path, *, remove: bool) -> bool:
-    """Whether its owner is gone; it is removed then, while we hold its lock."""
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if remove:
+    removed = []
+    for path in folder.glob(f".*{_SUFFIX}"):
+        if path.is_symlink() or not path.is_file():
+            continue
+        try:
+            with path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink(missing_ok=True)
-        return True
-    except OSError:  # its owner lives and holds the lock, or another cleaner was faster
-        return False
+                removed.append(path)
+        except OSError:  # its owner lives and holds the lock, or another cleaner was faster
+            continue
+    return removed
