@@ -5,15 +5,16 @@ and ``jobs``. It says nothing of what changed: a page that is about a topic is f
 """
 
 import asyncio
+import functools
 import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tornado.iostream import StreamClosedError
 
+from crawlers.runtime.orders import ORDERS
 from crawlers.runtime.release import HELD, RELEASE, release_folder, state_folder
 from hub.api.base import FleetHandler
 from hub.dataload.archive import books_of
@@ -137,6 +138,11 @@ def sign_all(settings: HubSettings, names: Iterable[str]) -> dict[str, Signature
 
 def sign(settings: HubSettings, name: str) -> Signature:
     """The same for one source: numbers that differ once one of its files was replaced, appeared or went."""
+    return tuple(number for path in _watched(settings, name) for number in _status(path))
+
+
+@functools.lru_cache(maxsize=10_000)
+def _watched(settings: HubSettings, name: str) -> tuple[str, ...]:
     shared = settings.runtime.shared_dir
     crawled = release_folder(shared, name)
     archive = settings.archive_dir / name
@@ -144,17 +150,17 @@ def sign(settings: HubSettings, name: str) -> Signature:
     watched = (
         crawled,  # whatever is renamed into it: releases, last-run.json, heartbeat.json
         crawled / HELD / RELEASE,
-        state_folder(shared, name) / "orders",
+        state_folder(shared, name) / ORDERS,
         archive,
         books,
         books / "changes",
     )
-    return tuple(number for path in watched for number in _status(path))
+    return tuple(str(path) for path in watched)
 
 
-def _status(path: Path) -> tuple[int, int]:
+def _status(path: str) -> tuple[int, int]:
     try:
-        found = os.stat(path)  # noqa: PTH116 - twice as fast, and there are thousands
+        found = os.stat(path)  # noqa: PTH116 - there are thousands, every other second
     except OSError:
         return (0, 0)
     return (found.st_mtime_ns, found.st_ino)

@@ -4,6 +4,8 @@ A fleet of hundreds is read for each page that is opened, by each who watches: s
 if their signature differs, and how it stands in time once that may have changed by itself.
 """
 
+import asyncio
+import logging
 import threading
 import time
 import zlib
@@ -29,6 +31,8 @@ from hub.web.formats import parse_moment
 
 if TYPE_CHECKING:
     from hub.server import FleetHubServer
+
+logger = logging.getLogger(__name__)
 
 _FAILED_IN_HUB = ("faulty", "dump failed", "upload failed")
 # What needs attention first: what the hub can't use, then as crawlers stand.
@@ -67,6 +71,7 @@ _LONGEST = timedelta(minutes=10)
 _RUNNING = timedelta(seconds=4)
 # Those who watch ask all at once, when they are told of a change.
 _SHARED_SECONDS = 1.0
+_KEEP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,15 @@ class Overviews:
                 self._last = (time.monotonic(), overview)
             return overview
 
+    async def keep(self) -> None:
+        """Read it now and then, so that whoever opens a page first needn't wait until hundreds of sources were read."""
+        while True:
+            try:
+                await asyncio.to_thread(self.read)
+            except Exception as error:  # whatever it is, it is tried again, and the page that is opened tells it
+                logger.warning("the sources can't be looked at: %s: %s", type(error).__name__, error)
+            await asyncio.sleep(_KEEP_SECONDS)
+
     def forget(self) -> None:
         """Have the next overview be a new one: something was done just now."""
         self._last = (float("-inf"), Overview())
@@ -174,7 +188,7 @@ class Overviews:
         settings = self._server.settings
         known = self._known.get(name)
         signature = sign(settings, name)
-        if known and known.signature == signature and known.manifest is manifest:
+        if known and known.signature == signature and known.manifest == manifest:
             if now >= known.expires:
                 known.standing = find_standing(settings.runtime, manifest, now)
                 known.expires = _expiry(known.standing, now)

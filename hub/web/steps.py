@@ -6,13 +6,16 @@ from typing import Any
 
 from crawlers.runtime.heartbeat import Heartbeat
 from crawlers.runtime.history import RunEntry
-from hub.web.formats import number, parse_moment, plain, span
+from hub.web.formats import number, parse_moment, plain, span, url_part
 from hub.web.overview import SourceView, outcome_tone
 
 
 @dataclass(frozen=True)
 class Step:
-    """``tone``: as of states, empty where it has not begun. ``words``: how it went; ``at``: when it began, ISO 8601 or empty."""
+    """``tone``: as of states, empty where it has not begun. ``words``: how it went; ``at``: when it began, ISO 8601 or empty.
+
+    ``link``, ``link_words``: where more is told of it, below the source's page; empty: nowhere.
+    """
 
     name: str
     tone: str
@@ -21,6 +24,8 @@ class Step:
     at: str = ""
     took_seconds: float | None = None
     told: str = ""
+    link: str = ""
+    link_words: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,18 @@ def _crawl(run: RunEntry | None, now: datetime) -> Step:
     took = ((ended or now) - started).total_seconds() if started and (ended or run.outcome == "running") else None
     counts = run.counts
     told = f"{number(counts.records)} records, {number(counts.rejects)} rejects" if run.ended else ""
-    return Step("Crawl", outcome_tone(run.outcome), plain(run.outcome, 20), run.release, run.started, took, told)
+    link = f"/runs/{url_part(run.run)}" if run.run else ""
+    return Step(
+        "Crawl",
+        outcome_tone(run.outcome),
+        plain(run.outcome, 20),
+        run.release,
+        run.started,
+        took,
+        told,
+        link,
+        "run and log",
+    )
 
 
 def _dump(view: SourceView) -> Step:
@@ -102,7 +118,10 @@ def _ended(name: str, entry: dict[str, Any] | None, done: str, release: str | No
         entry["release"] or release or "",
         entry["at"] or "",
         entry.get("seconds"),
-        entry["reason"] or "" if failed else "",
+        link=f"/releases/{url_part(entry['release'])}/rejects"
+        if failed and name == "Upload" and entry["release"]
+        else "",
+        link_words="rejects",
     )
 
 

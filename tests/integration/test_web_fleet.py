@@ -143,6 +143,16 @@ def test_a_page_follows_the_hub_without_being_loaded_again_and_nothing_in_it_mov
     assert browser.run("return window.kept") == "yes"
     assert browser.run("return document.activeElement.closest('tr').id") == "row-better"
     assert browser.shifted() < 0.01
+    browser.visit("/sources/better")
+    browser.wait_until_live()
+    morning.runs(
+        "better",
+        [("published", 800, timedelta(days=1)), ("failed", 0, timedelta(minutes=2))],
+        message="Its pager is broken.",
+    )
+    browser.wait_for_text("Its pager is broken.", "#notices")
+    assert browser.text("#head .state") == "failing"
+    assert browser.shifted() < 0.01
     # Sorted by what needs attention, its row would be elsewhere now: it stays, and the page offers to sort anew.
     browser.visit("/")
     browser.wait_until_live()

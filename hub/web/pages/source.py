@@ -23,7 +23,7 @@ from hub.web.pictures import bar, columns
 from hub.web.steps import find_progress, find_steps, remaining
 
 _RUNS = 60
-_RUNS_LISTED = 12
+_RUNS_LISTED = 8
 _RELEASES_LISTED = 12
 _MANIFEST_BYTES = 64_000
 _BEGINNING = 80
@@ -146,7 +146,7 @@ def _parts_of(disk: DiskUse) -> list[tuple[str, int]]:
 
 def _told(view: SourceView) -> list[str]:
     """What a person should know, each once."""
-    told = [view.reason] if view.is_calling or view.state in ("due", "paused") else []
+    told = [view.reason]
     for reason in reasons(view.status):
         # The standing gives the beginning of a long reason: the whole of it says more.
         beginning = reason[:_BEGINNING]

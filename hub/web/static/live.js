@@ -55,7 +55,8 @@ async function refresh() {
   busy = true;
   last = Date.now();
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-Fleet-Live": "1" }, redirect: "error" });
+    const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-Fleet-Live": "1" }, redirect: "manual" });
+    if (answer.type === "opaqueredirect") show("away", "Logged out");
     if (answer.ok) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const focused = document.activeElement;
