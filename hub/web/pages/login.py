@@ -44,6 +44,7 @@ class _FormPage(PageHandler):
             next=self.next_path(),
             secret=secret,
             invitation=invitation,
+            nobody=self.server.logins.is_open,
         )
 
     @property
