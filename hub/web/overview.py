@@ -70,7 +70,7 @@ _TREND = 30
 _LONGEST = timedelta(minutes=10)
 _RUNNING = timedelta(seconds=4)
 # Those who watch ask all at once, when they are told of a change.
-_SHARED_SECONDS = 2.0
+_SHARED_SECONDS = 0.5
 _KEEP_SECONDS = 30.0
 
 
@@ -139,7 +139,7 @@ class Overviews:
         self._forgotten = 0
 
     def read(self) -> Overview:
-        """The overview, not older than two seconds, nor than what was last said to be changed."""
+        """The overview, not older than half a second, nor than what was last said to be changed."""
         with self._reading:
             at, forgotten, overview = self._last
             if forgotten != self._forgotten or time.monotonic() - at > _SHARED_SECONDS:
