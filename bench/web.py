@@ -69,12 +69,23 @@ def tell(hub: RunningHub, sources: int, releases: int) -> None:
     print(f"  the fleet while the hub still starts: {_ask(hub, '/') * 1000:.0f} ms")
     time.sleep(SETTLED_SECONDS)
     middle = f"/sources/source_{sources // 2:04}"
-    for path in ("/", "/?state=attention", "/?text=source_01&sort=-documents", middle, "/last-collected", "/add"):
+    pages = (
+        "/",
+        "/?state=attention",
+        "/?text=source_01&sort=-documents",
+        middle,
+        "/last-collected",
+        "/add",
+        "/jobs",
+        "/log",
+    )
+    looks = ("releases/live", "documents", "documents?fields=true", f"documents?id={Path(middle).name}_1", "runs/last")
+    for path in (*pages, *(f"{middle}/{look}" for look in looks)):
         found = []
         for _ in range(TIMES):
             time.sleep(PAUSE_SECONDS)
             found.append(_ask(hub, path) * 1000)
-        print(f"  {path:36} median {statistics.median(found):4.0f} ms, longest {max(found):4.0f} ms")
+        print(f"  {path:46} median {statistics.median(found):4.0f} ms, longest {max(found):4.0f} ms")
     print(f"  memory of the hub then {_memory_mb(process):.0f} MB")
     alone = _share_of_a_core(process)
     stop = threading.Event()

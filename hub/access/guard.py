@@ -22,6 +22,8 @@ from hub.settings import HubSettings, is_loopback
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "X-CSRF-Token"
 MAX_QUERY_CHARACTERS = 8_000
+# What containers beside the hub ask for, which come by no proxy.
+_BESIDE_PREFIX = ("/healthz", "/metrics")
 
 
 class Guard:
@@ -51,7 +53,7 @@ class Guard:
         ):
             raise Refusal(403, "requests from pages of another origin are refused")
         prefix = self._access.prefix
-        if prefix:
+        if prefix and request.path not in _BESIDE_PREFIX:
             if request.path != prefix and not request.path.startswith(f"{prefix}/"):
                 raise Refusal(404, f"the hub's pages lie below {prefix}/")
             request.path = request.path[len(prefix) :] or "/"

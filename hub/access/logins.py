@@ -30,6 +30,7 @@ SDK_TOKEN_HEADER = "X-Biothings-Access-Token"  # noqa: S105
 # A live page's requests that no person made: they keep no session from ending.
 LIVE_HEADER = "X-Fleet-Live"
 LOCAL = "this machine"
+_MAX_WAITING = 40
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Logins:
         self._fault = ""
         # A few passwords at a time: each check takes memory and time.
         self._checks = ThreadPoolExecutor(max_workers=2, thread_name_prefix="password")
+        self._waiting = 0
 
     def start(self) -> None:
         """Make the token of this machine, which the ``fleet`` command reads.
@@ -171,13 +173,20 @@ class Logins:
         if self._settings.password and hmac.compare_digest(name.encode(), self._settings.user.encode()):
             right = hmac.compare_digest(password.encode(), self._settings.password.encode())
         else:
-            stored = account.password if account else None
-            loop = asyncio.get_running_loop()
-            right = await loop.run_in_executor(self._checks, is_password, password, stored)
+            right = await self._compare(password, account.password if account else None)
         if not right:
             self._note("login", User(name[:64], "visitor", "password"), address, 401, "wrong name or password")
             raise Refusal(401, "the name or the password is wrong")
         self.lockout.succeed(name, address)
+
+    async def _compare(self, password: str, stored: str | None) -> bool:
+        if self._waiting >= _MAX_WAITING:
+            raise Refusal(429, "too many log in at this moment: try again in a few seconds", 5)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._checks, is_password, password, stored)
+        finally:
+            self._waiting -= 1
 
     def begin_session(self, name: str) -> str:
         """A session of the user ``name``, who is known to be it; the secret for its cookie."""

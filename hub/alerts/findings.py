@@ -18,6 +18,9 @@ from hub.settings import HubSettings
 # While a source is like that, nothing is known of how it will be, or a person knows already.
 _UNDECIDED = frozenset({"running", "paused"})
 
+# Of a reason, which is remembered on disk.
+_MAX_CHARACTERS = 500
+
 ReadSteps = Callable[[], dict[str, dict[str, Any]]]
 
 
@@ -43,7 +46,9 @@ def look(
     found = Look([], [])
     for name, reason in faults.items():
         if name not in alerts.leave_out:
-            found.findings.append(Finding(thing=f"source {name}", bad=True, state="faulty", reason=reason))
+            found.findings.append(
+                Finding(thing=f"source {name}", bad=True, state="faulty", reason=reason[:_MAX_CHARACTERS])
+            )
     now = datetime.now(UTC)
     for manifest in manifests:
         if manifest.name in alerts.leave_out:
@@ -51,7 +56,7 @@ def look(
         try:
             standing = find_standing(settings.runtime, manifest, now)
         except (FleetError, OSError) as error:
-            reason = f"what it left on the shared volume can't be read: {error}"
+            reason = f"what it left on the shared volume can't be read: {error}"[:_MAX_CHARACTERS]
             found.findings.append(Finding(thing=f"source {manifest.name}", bad=True, state="failing", reason=reason))
             continue
         found.standings.append(standing)
@@ -76,7 +81,7 @@ def _of_database(names: list[str], read_steps: ReadSteps) -> Iterator[Finding]:
     try:
         steps = read_steps()
     except PyMongoError as error:
-        reason = f"{type(error).__name__}: {str(error)[:300]}"
+        reason = f"{type(error).__name__}: {error}"[:_MAX_CHARACTERS]
         yield Finding(thing="database", bad=True, state="away", reason=reason)
         for name in names:
             yield Finding(thing=f"release of {name}", bad=None, state="unknown")
@@ -94,7 +99,13 @@ def _of_release(name: str, entry: dict[str, Any]) -> Finding:
             at = told.get("started_at")
             since = at.isoformat(timespec="seconds") if isinstance(at, datetime) else ""
             state = f"{step} failed"
-            return Finding(thing=f"release of {name}", bad=True, state=state, since=since, reason=str(told.get("err")))
+            return Finding(
+                thing=f"release of {name}",
+                bad=True,
+                state=state,
+                since=since,
+                reason=str(told.get("err"))[:_MAX_CHARACTERS],
+            )
     return Finding(
         thing=f"release of {name}", bad=None if upload.get("status") == "uploading" else False, state="taken up"
     )

@@ -64,7 +64,8 @@ class Memory(msgspec.Struct, kw_only=True):
     @property
     def incidents(self) -> list[Finding]:
         """What is bad, as it was told."""
-        return [it.finding for it in self.things.values() if it.bad and it.finding]
+        # A copy: it is asked for by scrapes, too, while a look adds things.
+        return [it.finding for it in list(self.things.values()) if it.bad and it.finding]
 
 
 class Change(msgspec.Struct, frozen=True):

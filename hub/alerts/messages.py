@@ -1,5 +1,6 @@
 """The words of messages. What sites said may be in them: it is made safe to be read, and cut."""
 
+import re
 from collections import Counter
 from datetime import datetime
 
@@ -13,6 +14,8 @@ from hub.alerts.incidents import Change, Finding, Message
 _MAX_LINES = 40
 _MAX_CHARACTERS = 400
 _NAMED = 3
+# What chats take for a call to people: @everyone, <!channel>, <@U123>.
+_CALL = re.compile(r"(@|<!)(?=\w)")
 
 
 def describe_changes(changes: list[Change], settings: AlertSettings, now: datetime) -> list[Message]:
@@ -84,7 +87,7 @@ def _line(kind: str, finding: Finding, settings: AlertSettings) -> str:
             f"{finding.thing} turned bad or well again more than {flapping.changes} times within {flapping.within_hours:g} hours; now "
             f"it is {finding.state}{since}{why}. You are told again once it has stayed as it is for {flapping.quiet_hours:g} hours"
         )
-    line = safe(line)
+    line = _CALL.sub(r"\1 ", safe(line))
     line = line if len(line) <= _MAX_CHARACTERS else f"{line[:_MAX_CHARACTERS]} …"
     what, _, name = finding.thing.rpartition(" ")
     return (

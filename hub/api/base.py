@@ -222,7 +222,8 @@ class FleetHandler(RequestHandler):
 
     def _challenge(self) -> str:
         # At Basic, a browser asks for a name and password by itself, over the page: that is for programs.
-        scheme = "Bearer" if "Sec-Fetch-Mode" in self.request.headers else "Basic"
+        is_browser = any(it in self.request.headers for it in ("Sec-Fetch-Mode", "Origin", "Cookie", CSRF_HEADER))
+        scheme = "Bearer" if is_browser else "Basic"
         return f'{scheme} realm="crawler-fleet"' + (', charset="UTF-8"' if scheme == "Basic" else "")
 
     async def read_status(self) -> bytes | None:

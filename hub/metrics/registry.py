@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, disable_creat
 
 from crawlers.runtime.manifest import Manifest
 from hub.books import Books
+from hub.metrics.disk import DiskCollector
 from hub.metrics.exposition import Exposition
 from hub.metrics.hub import HubCollector
 from hub.metrics.jobs import JobMetrics
@@ -29,12 +30,17 @@ class Metrics:
         def list_manifests() -> list[Manifest]:
             return [classes.source.manifest for classes in server.sources]
 
-        self.registry.register(SourceCollector(settings.runtime.shared_dir, list_manifests))
+        def list_names() -> list[str]:
+            return [manifest.name for manifest in list_manifests()]
+
+        shared_dir = settings.runtime.shared_dir
+        self.registry.register(SourceCollector(shared_dir, list_manifests))
+        self.registry.register(DiskCollector(shared_dir, settings.archive_dir, list_names))
         self.registry.register(
             HubCollector(
                 settings,
                 books,
-                list_names=lambda: [manifest.name for manifest in list_manifests()],
+                list_names=list_names,
                 count_faults=lambda: len(server.faults),
                 last_round=lambda: server.intake.last_round,
                 count_worker_jobs=job_manager._pending_jobs_count,

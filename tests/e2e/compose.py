@@ -59,6 +59,15 @@ class Compose:
     def inspect(self, service: str) -> dict[str, Any]:
         return json.loads(checked(self._docker("inspect", self.container(service))))[0]
 
+    def image(self, service: str) -> str:
+        """The name of the service's image."""
+        described = json.loads(checked(self.run("--profile", "*", "config", "--format", "json")))
+        return described["services"][service]["image"]
+
+    def has_image(self, name: str) -> bool:
+        """Whether the engine has that image."""
+        return self._docker("image", "inspect", name).returncode == 0
+
     def logs(self, service: str) -> str:
         """What the container wrote to stdout and stderr, by ``docker logs``."""
         result = self._docker("logs", self.container(service))
@@ -77,10 +86,18 @@ class Compose:
     def remove(self, folder: Path) -> None:
         """Remove containers, networks, volumes and images, and what the containers wrote below ``folder``."""
         # Their files belong to uid 454: only a container may delete them.
-        self.run("kill")
+<<<<<<< HEAD
+        self.run("--profile", "*", "kill")
         find = ("run", "--rm", "--no-deps", "-v", f"{folder}:/folder", "--entrypoint", "find", "prepare")
         self.run(*find, "/folder", "-mindepth", "2", "-delete")
-        self.run("down", "-v", "--rmi", "local", "--remove-orphans", "-t", "5")
+        self.run("--profile", "*", "down", "-v", "--rmi", "local", "--remove-orphans", "-t", "5")
+=======
+        every = ("--profile", "*")
+        self.run(*every, "kill")
+        find = ("run", "--rm", "--no-deps", "-v", f"{folder}:/folder", "--entrypoint", "find", "prepare")
+        self.run(*find, "/folder", "-mindepth", "2", "-delete")
+        self.run(*every, "down", "-v", "--rmi", "local", "--remove-orphans", "-t", "5")
+>>>>>>> 065f606c172546b79812f180dfcbeac369deddef
 
     def _docker(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -1,9 +1,12 @@
 """The fleet in containers: what its README promises of it."""
 
+import base64
 import json
 import urllib.error
 import urllib.request
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,6 +70,18 @@ def test_what_is_ordered_in_the_hub_s_container_the_crawler_s_picks_up(compose: 
     assert compose.status("demo")["standing"]["state"] in ("fresh", "running", "due")
 
 
+def test_a_continuous_source_s_container_crawls_sleeps_exits_and_is_started_again(
+    compose: Compose, folder: Path
+) -> None:
+    history = folder / "continuous/demo_crawled/history.ndjson"
+    wait_for("two crawls", lambda: history.exists() and len(history.read_text().splitlines()) >= 2)
+    first, second = [json.loads(line) for line in history.read_text().splitlines()[:2]]
+    assert (first["outcome"], second["outcome"]) == ("published", "unchanged")
+    assert (datetime.fromisoformat(second["started"]) - datetime.fromisoformat(first["ended"])).total_seconds() >= 60
+    assert compose.inspect("continuous")["RestartCount"] >= 1
+    assert "the next crawl is due: the container ends" in compose.logs("continuous")
+
+
 @pytest.mark.parametrize("service", ["demo", "slow"])
 def test_only_init_and_cron_run_as_root(compose: Compose, service: str) -> None:
     def during_a_crawl() -> list[tuple[int, str]] | None:
@@ -124,6 +139,52 @@ sys.stdout.write(urllib.request.urlopen(asked, timeout=30).read().decode())
     told = checked(compose.execute("hub", "python", "-c", scrape))
     assert "\nfleet_hub_database_up 1.0\n" in told
     assert '\nfleet_source_readable{source="demo"} 1.0\n' in told
+
+
+def start_monitoring(compose: Compose, service: str, port: int) -> str:
+    """Start the service of the profile; its URL. Skips where its image can't be had."""
+    started = compose.run("--profile", "monitoring", "up", "-d", "--wait", service, timeout=300)
+    if started.returncode and not compose.has_image(compose.image(service)):
+        pytest.skip(f"the image of {service} can't be had: {started.stderr.strip()[-300:]}")
+    checked(started)
+    (published,) = compose.inspect(service)["NetworkSettings"]["Ports"][f"{port}/tcp"]
+    assert published["HostIp"] == "127.0.0.1"
+    return f"http://127.0.0.1:{published['HostPort']}"
+
+
+def ask(url: str, password: str = "") -> Any:
+    """The JSON that is answered, to the user admin if there is a password."""
+    login = {"Authorization": f"Basic {base64.b64encode(f'admin:{password}'.encode()).decode()}"} if password else {}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=login), timeout=30) as answer:
+        return json.load(answer)
+
+
+def test_prometheus_scrapes_the_hub_and_has_no_way_out(compose: Compose) -> None:
+    url = start_monitoring(compose, "prometheus", 9090)
+
+    def is_up() -> bool:
+        targets = ask(f"{url}/api/v1/targets")["data"]["activeTargets"]
+        return {"fleet": "up"}.items() <= {target["labels"]["job"]: target["health"] for target in targets}.items()
+
+    wait_for("Prometheus to scrape the hub", is_up)
+    groups = ask(f"{url}/api/v1/rules")["data"]["groups"]
+    assert {group["name"] for group in groups} >= {"fleet-recording", "fleet-sources", "fleet-hub", "fleet-disk"}
+    out = compose.execute("prometheus", "wget", "-q", "-T", "5", "-O", "-", "http://1.1.1.1/")
+    assert out.returncode != 0
+
+
+def test_grafana_has_the_data_source_and_the_dashboards(compose: Compose) -> None:
+    url = start_monitoring(compose, "grafana", 3000)
+    password = checked(compose.execute("grafana", "cat", "/secrets/grafana/password")).strip()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        ask(f"{url}/api/search")
+    refused.value.close()
+
+    def find_dashboards() -> set[str]:
+        return {board["uid"] for board in ask(f"{url}/api/search?tag=crawler-fleet", password)}
+
+    wait_for("the dashboards", lambda: find_dashboards() == {"fleet-overview", "fleet-source", "fleet-hub"})
+    assert ask(f"{url}/api/datasources/uid/fleet-prometheus/health", password)["status"] == "OK"
 
 
 def test_nobody_is_told_of_alerts_until_somebody_says_who(compose: Compose) -> None:

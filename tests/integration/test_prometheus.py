@@ -56,7 +56,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory, database: tuple[EmbeddedDataba
     for name, content in {
         "token": TOKEN,
         "password": LOGIN[1],
-        "alerts.toml": "[[channels]]\nname = 'hook'\nurl = 'json://127.0.0.1:9/'\n",
+        "alerts.toml": "settle_minutes = 0\nlook_seconds = 0.2\n[[channels]]\nname = 'hook'\nurl = 'json://127.0.0.1:9/'\n",
     }.items():
         (root / name).write_text(content)
     hub = RunningHub(
@@ -198,5 +198,7 @@ def test_a_database_that_is_away_rings_and_sources_are_told_of_all_the_same(
     wait_for(lambda: "FleetDatabaseAway" in prometheus.firing(), "the alert to fire")
     assert prometheus.value("fleet_source_readable{source='other'}") == 1
     keep("3-database-away", prometheus, ("alerts", {}))
+    told = hub.data / "alerts.json"
+    wait_for(lambda: "Crawler Fleet: database is away" in told.read_text(), "the hub to tell people, too")
     with running:
         wait_for(lambda: "FleetDatabaseAway" not in prometheus.firing(), "the alert to be resolved")

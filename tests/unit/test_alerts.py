@@ -137,6 +137,13 @@ def test_words_of_sites_are_made_safe_and_cut_and_a_link_stays_whole() -> None:
     assert len(message.body) < 500
 
 
+def test_a_site_can_call_nobody_in_a_chat() -> None:
+    settings = AlertSettings(settle_minutes=0, channels=(HOOK,))
+    reason = "hello @everyone <!channel> <@U123> write to a@example.org"
+    (message,) = describe_changes(advance(Memory(), [finding(True, reason=reason)], settings, NOW), settings, NOW)
+    assert message.body.endswith("hello @ everyone <! channel> <@ U123> write to a@ example.org")
+
+
 def test_a_digest_counts_states_and_names_what_needs_attention() -> None:
     settings = AlertSettings(channels=(HOOK,))
     standings = [

@@ -15,8 +15,9 @@ from crawlers.runtime.history import HISTORY, LAST_RUN, RunEntry
 from crawlers.runtime.lock import source_lock
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.release import Counts, ErrorCount
-from hub.metrics import database, exposition, runs
+from hub.metrics import database, disk, exposition, runs
 from hub.metrics.database import DatabaseReader
+from hub.metrics.disk import DiskCollector
 from hub.metrics.exposition import Exposition
 from hub.metrics.jobs import JobMetrics
 from hub.metrics.runs import Runs
@@ -242,6 +243,23 @@ def test_scrapes_at_once_collect_once_and_in_a_thread(monkeypatch: pytest.Monkey
     assert len(set(answers)) == 1
     assert len(threads) == 1
     assert threads[0] is not threading.main_thread()
+
+
+def test_what_a_source_takes_of_the_disk_is_measured_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "_TURN_SECONDS", 0.0)
+    names = ["one", "two", "three"]
+    for number, name in enumerate(names, start=1):
+        (tmp_path / f"{name}_crawled").mkdir()
+        (tmp_path / f"{name}_crawled/data.ndjson").write_bytes(bytes(number))
+    collector = DiskCollector(tmp_path, tmp_path / "archive", lambda: names)
+    measured = [{key: value for key, value in collect(collector).items() if "release" in key} for _ in range(4)]
+    assert [len(found) for found in measured] == [1, 2, 3, 3]
+    assert measured[-1] == {
+        f'fleet_source_disk_bytes{{part="release",source="{name}"}}': number
+        for number, name in enumerate(names, start=1)
+    }
+    names.remove("two")
+    assert len(collect(collector)) == 2 * len(disk._PARTS)
 
 
 class SlowBooks:
