@@ -32,7 +32,7 @@ from tests.running_hub import RunningHub, documents, free_port
 
 TIMES = 8
 # Longer than pages share one look at the sources.
-PAUSE_SECONDS = 1.1
+PAUSE_SECONDS = 2.1
 SETTLED_SECONDS = 15
 WATCHERS = 10
 WATCHED_SECONDS = 20

@@ -45,6 +45,7 @@ class Browser:
     def show(self, width: str = "wide", scheme: str = "light", height: int = 0) -> None:
         """Have the window be of that width, in that scheme of colours."""
         across, high = WIDTHS[width]
+        self._width = across
         metrics = {"width": across, "height": height or high, "deviceScaleFactor": 1, "mobile": width == "phone"}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
@@ -117,7 +118,7 @@ class Browser:
 
     def overflows(self) -> bool:
         """Whether the page is wider than the window."""
-        return bool(self.run("return document.documentElement.scrollWidth > innerWidth"))
+        return bool(self.run("return document.documentElement.scrollWidth > arguments[0]", self._width))
 
     def in_each_look(self, name: str, check: Callable[[], None]) -> None:
         """Have ``check`` look at the page that is open at each width, in each scheme; a picture of each is kept."""

@@ -23,7 +23,7 @@ from hub.web.pictures import bar, columns
 from hub.web.steps import find_progress, find_steps, remaining
 
 _RUNS = 60
-_RUNS_LISTED = 8
+_RUNS_LISTED = 6
 _RELEASES_LISTED = 12
 _MANIFEST_BYTES = 64_000
 _BEGINNING = 80
@@ -75,7 +75,9 @@ class SourcePage(_OneSource):
             remaining=remaining,
             pictures=_pictures(found["runs"]),
             runs=found["runs"],
-            listed=list(reversed(found["runs"]))[:_RUNS_LISTED],
+            listed=list(reversed(found["runs"]))[
+                : None if self.get_query_argument("runs", "") == "all" else _RUNS_LISTED
+            ],
             releases=[{**it, "live": it["release"] == live} for it in found["releases"][:_RELEASES_LISTED]],
             releases_in_all=len(found["releases"]),
             manifest_text=found["manifest"],
