@@ -16,7 +16,7 @@ from crawlers.runtime.release import format_release, release_folder
 from hub.releases import list_releases
 from hub.status import reasons
 from hub.web.acts import ACTS, offered
-from hub.web.formats import number, parse_moment, plain, span
+from hub.web.formats import number, parse_moment, plain, short_span
 from hub.web.overview import SourceView, outcome_tone, tone_of
 from hub.web.pages.page import PageHandler
 from hub.web.pictures import bar, columns
@@ -182,7 +182,7 @@ def _pictures(runs: list[RunEntry]) -> list[tuple[str, str, str]]:
     for name, values, words in (
         ("Records", [float(run.counts.records) for run in runs], number),
         ("Rejects", [float(run.counts.rejects) for run in runs], number),
-        ("Duration", spans, span),
+        ("Duration", spans, short_span),
     ):
         drawn = [
             (value, tone, f"{told}: {words(value)}") for value, tone, told in zip(values, tones, names, strict=True)
