@@ -182,9 +182,8 @@ class Overviews:
             )
             overview.sources.append(_view(files, status))
         overview.sources += [_faulty(fault.name, fault.reason) for fault in faults]
-        self._known = {
-            name: files for name, files in self._known.items() if name in {it.name for it in overview.sources}
-        }
+        served = {it.name for it in overview.sources}
+        self._known = {name: files for name, files in self._known.items() if name in served}
         return overview
 
     def _files_of(self, name: str, manifest: Manifest, now: datetime) -> _Files:
