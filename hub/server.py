@@ -227,7 +227,6 @@ class FleetHubServer(HubServer):
 
     def note_change(self, name: str) -> None:
         """Something was done with the source ``name``: have pages that show it know."""
-        self.overviews.forget()
         self.events.publish([name])
 
     def find_manifest(self, name: str) -> Manifest | None:
