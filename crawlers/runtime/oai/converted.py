@@ -128,16 +128,13 @@ def converted_path(window: Path) -> Path:
 
 
 def is_converted(window: Path) -> bool:
-    """Whether it is there, and of the window as it is now.
-
-    :raises OSError: the window isn't.
-    """
-    made_of = window.stat()
+    """Whether it is there, and of the window as it is now."""
     try:
+        made_of = window.stat()
         with converted_path(window).open("rb") as file:
             file.seek(-_END.size, os.SEEK_END)
             end = _END.unpack(file.read())
-    except OSError:  # none, or shorter than that
+    except OSError:  # there is none, or it is shorter than that
         return False
     return end == (0, 0, made_of.st_size, made_of.st_mtime_ns)
 
