@@ -1,13 +1,13 @@
 """The ``fleet`` command. Each subcommand lies in a module of its own and is imported only when it is called."""
 
 import importlib
-import logging
 import os
 import sys
 
 import click
 
 from crawlers.runtime.errors import EXIT_FAILED, EXIT_USAGE, FleetError
+from crawlers.runtime.logs import start_logging
 
 # Command: the module and the click command in it. A crawler image has no hub, so nothing is imported before it is needed.
 COMMANDS = {
@@ -81,12 +81,7 @@ def fleet(verbose: bool) -> None:
     Exit codes: 0 done · 1 failed, or nothing to publish · 2 bad usage, setting or manifest · 3 locked by another crawl ·
     4 held · 5 partial · 6 the hub does not answer · 7 not due · 128+N ended by signal N.
     """
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S%z",
-        stream=sys.stderr,
-    )
+    start_logging(verbose=verbose)
 
 
 def main() -> None:

@@ -100,6 +100,7 @@ def _crawl(
                 refetch=refetch,
                 trigger="transform" if refetch == "never" else settings.trigger,
                 by=settings.by,
+                stuck_minutes=settings.stuck_minutes,
             )
         except Interrupted as error:
             click.echo(f"fleet: {name}: {error}", err=True)

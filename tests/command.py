@@ -83,10 +83,12 @@ class Fleet:
         return self.shared / f"{name}_crawled"
 
     def files(self, name: str) -> list[str]:
-        """The names of all files in the release folder, hidden ones too, but for the lock what tells of runs, and rejects kept apart."""
+        """The names of all files in the release folder, hidden ones too, but for the lock, what tells of runs, and rejects kept apart."""
         folder = self.folder(name)
         names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-        return sorted(names - {".lock", "last-run.json", "history.ndjson", "unpublished"})
+        return sorted(
+            names - {".lock", "last-run.json", "history.ndjson", "heartbeat.json", "stuck.json", "unpublished"}
+        )
 
     def records(self, name: str) -> list[dict[str, Any]]:
         return read_ndjson(self.folder(name) / "data.ndjson")

@@ -16,7 +16,7 @@ class Answer:
     """One answer of the site.
 
     ``fault``: empty, or ``reset`` (the connection is reset), ``truncate`` (the body ends early), ``hang`` (nothing comes
-    until the site is closed).
+    until the site is closed), ``stall`` (half of the body comes, and then nothing more). ``gate``: what it waits for first.
     """
 
     body: str | bytes = ""
@@ -24,6 +24,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     fault: str = ""
     type: str = "text/html; charset=utf-8"
+    gate: threading.Event | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ class _Handler(BaseHTTPRequestHandler):
         seen = Seen(self.path, headers.get("Host", ""), headers.get("User-Agent", ""), time.monotonic())
         answer = self.site.take(seen)
         body = answer.body if isinstance(answer.body, bytes) else answer.body.encode()
+        if answer.gate:
+            answer.gate.wait()
         if answer.fault == "hang":
             self.site.closing.wait()
         if answer.fault in ("hang", "reset"):
@@ -121,6 +124,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body) + (100 if answer.fault == "truncate" else 0)))
         self.end_headers()
+        if answer.fault == "stall":
+            self.wfile.write(body[: len(body) // 2])
+            self.site.closing.wait()
+            self.close_connection = True
+            return
         self.wfile.write(body)
         if answer.fault == "truncate":
             self.close_connection = True

@@ -98,6 +98,7 @@ class ApiClient:
         :param total: how many there are, by the site's own word; ``came``: how many it listed.
         :raises PageError: there are more.
         """
+        self._tally.expected = total
         if came < total:
             url = self.last.url if self.last else self._manifest.url
             raise PageError(url, f"{came} {what} came, but the site says that there are {total}: a page came short")
@@ -176,18 +177,22 @@ class ApiClient:
             if attempt <= http.RETRIES:
                 pause = self._patience.pause_seconds(attempt, asked)
                 logger.info("%s: %s; once more in %.1f s", self._manifest.name, failure, pause)
-                time.sleep(pause)
+                self._sleep(pause)
         raise failure
 
     def _send_once(self, url: str) -> requests.Response:
-        with self._session.get(url, timeout=self._patience.timeout_seconds, stream=True) as response:
-            body = bytearray()
-            for block in response.iter_content(1 << 16):
-                body += block
-                if len(body) > http.MAX_BODY_BYTES:
-                    raise http.TooLargeError(f"more than {http.MAX_BODY_BYTES >> 20} MiB")
-            response._content = bytes(body)
-        self._tally.responses += 1
+        try:
+            with self._session.get(url, timeout=self._patience.timeout_seconds, stream=True) as response:
+                body = bytearray()
+                for block in response.iter_content(1 << 16):
+                    body += block
+                    self._tally.received_bytes += len(block)
+                    if len(body) > http.MAX_BODY_BYTES:
+                        raise http.TooLargeError(f"more than {http.MAX_BODY_BYTES >> 20} MiB")
+                response._content = bytes(body)
+        finally:
+            self._tally.under_way.clear()  # with what it was redirected from: one request is sent at a time
+        self._tally.answer(response.url)
         return response
 
     def _admit(self, url: str) -> None:
@@ -199,14 +204,18 @@ class ApiClient:
             )
         self._check_robots(url)
         self._wait_for_turn(urlsplit(url).netloc)
-        self._tally.requests += 1
+        self._tally.ask(url)
 
     def _wait_for_turn(self, host: str) -> None:
         now = time.monotonic()
         turn = max(self._next_at.get(host, 0.0), now)
         self._next_at[host] = turn + 1 / self._manifest.rate
         if turn > now:
-            time.sleep(turn - now)
+            self._sleep(turn - now)
+
+    def _sleep(self, seconds: float) -> None:
+        self._tally.wait(seconds)
+        time.sleep(seconds)
 
     def _check_robots(self, url: str) -> None:
         parts = urlsplit(url)

@@ -10,20 +10,23 @@ from typing import Any
 
 import msgspec
 
-from crawlers.runtime.errors import FleetError, HeldError, PageError, ReleaseError
+from crawlers.runtime.errors import FleetError, HeldError, Interrupted, PageError, ReleaseError, StuckError
 from crawlers.runtime.gate import judge, require_whole
-from crawlers.runtime.history import RunEntry, recorded
+from crawlers.runtime.history import recorded
 from crawlers.runtime.http import PATIENCE, Patience
 from crawlers.runtime.loading import load_parse
 from crawlers.runtime.manifest import Source
 from crawlers.runtime.pages.keeping import Refetch, finish, give_up, keeping_pages, resumed_start
 from crawlers.runtime.progress import Progress
-from crawlers.runtime.release import DATA, Description, read_description, read_release
+from crawlers.runtime.release import DATA, Description, read_description, read_release, state_folder
 from crawlers.runtime.replayed import add_replayed, remove_consumed
 from crawlers.runtime.run import Run
+from crawlers.runtime.run_entry import RunEntry
+from crawlers.runtime.run_logging import RunLogHandler
 from crawlers.runtime.settings import CHECKOUT
 from crawlers.runtime.signals import stopping
 from crawlers.runtime.tally import Tally
+from crawlers.runtime.watch import Watch, stuck_seconds
 from crawlers.runtime.writer import ReleaseWriter
 
 logger = logging.getLogger(__name__)
@@ -41,6 +44,7 @@ def crawl(
     refetch: Refetch = "stale",
     trigger: str = "hand",
     by: str = "",
+    stuck_minutes: float | None = None,
 ) -> Description:
     """Crawl ``source`` now and publish its release below ``shared_dir``; returns the published ``release.json``.
 
@@ -48,40 +52,60 @@ def crawl(
 
     :param refetch: which stored pages the site is asked for again, where the source keeps its pages; ``KeptPages`` says more.
     :param trigger: what had it start, and ``by`` whom: see ``RunEntry``.
+    :param stuck_minutes: how long nothing may move before a watchdog ends this process, in place of what the manifest says; 0: for ever.
     :raises LockedError: another crawl of the source is under way.
     :raises HeldError: the publish gate holds its release back, for a person to approve or discard.
     :raises PartialError: ``limit`` cut it short.
+    :raises StuckError: nothing moved for too long.
     :raises Interrupted: SIGTERM or SIGINT ended it.
     :raises FleetError: it failed, or found nothing. In all these cases nothing was published, and no temporary file is left.
     """
     version = code_version()
-    resumed = resumed_start(source.manifest, shared_dir, refetch)
-    with stopping() as stop, ReleaseWriter(shared_dir, source.manifest, resumed, version) as writer:
+    manifest = source.manifest
+    resumed = resumed_start(manifest, shared_dir, refetch)
+    state_dir = state_folder(shared_dir, source.name)
+    with stopping() as stop, RunLogHandler() as log, ReleaseWriter(shared_dir, manifest, resumed, version) as writer:
         tally = Tally()
-        with (
-            recorded(writer, tally, version, trigger, by, limit) as entry,
-            keeping_pages(source.manifest, shared_dir, refetch, writer.started, resumed) as pages,
-        ):
-            logger.info(
-                "%s: crawl %s, release %s", source.name, "gone on with" if resumed else "started", writer.release
-            )
-            progress = Progress(source.name, tally, writer.counts)
-            run = Run(source, writer, tally, progress, stop, base_url, limit, contact, patience, on_record)
-            run.pages = pages
-            try:
-                with stop.heeding():
-                    _crawl_as_kind(run)
-            finally:
-                progress.close()
-            try:
-                description = _end(run, entry, shared_dir)
-            except HeldError:
-                if pages and not tally.failed_pages:
-                    give_up(pages, source.manifest, shared_dir)
-                raise
-            if pages:
-                finish(pages, source.manifest, shared_dir)
-            return description
+        with recorded(writer, tally, version, trigger, by, limit) as entry:
+            log.begin(state_dir, source.name, entry.run, manifest.housekeeping)
+            limit_seconds = stuck_seconds(manifest, patience, stuck_minutes)
+            with (
+                Watch(writer.folder, state_dir, entry.run, tally, writer.counts, limit_seconds) as watch,
+                keeping_pages(manifest, shared_dir, refetch, writer.started, resumed) as pages,
+            ):
+                last = _read_published(writer.folder)
+                watch.expected = last.records if last else None
+                logger.info(
+                    "%s: crawl %s, release %s", source.name, "gone on with" if resumed else "started", writer.release
+                )
+                progress = Progress(source.name, tally, writer.counts)
+                run = Run(source, writer, tally, progress, stop, base_url, limit, contact, patience, on_record)
+                run.pages = pages
+                try:
+                    return _crawl_to_the_end(run, entry, shared_dir)
+                except Interrupted as signalled:
+                    if verdict := watch.verdict():
+                        raise StuckError(verdict) from signalled
+                    raise
+
+
+def _crawl_to_the_end(run: Run, entry: RunEntry, shared_dir: Path) -> Description:
+    """Crawl, and publish what came of it, or hold it; and note what that means for the stored pages."""
+    pages, manifest = run.pages, run.source.manifest
+    try:
+        with run.stop.heeding():
+            _crawl_as_kind(run)
+    finally:
+        run.progress.close()
+    try:
+        description = _end(run, entry, shared_dir)
+    except HeldError:
+        if pages and not run.tally.failed_pages:
+            give_up(pages, manifest, shared_dir)
+        raise
+    if pages:
+        finish(pages, manifest, shared_dir)
+    return description
 
 
 def _end(run: Run, entry: RunEntry, shared_dir: Path) -> Description:

@@ -48,6 +48,10 @@ class HeldError(FleetError):
     exit_code = EXIT_HELD
 
 
+class StuckError(FleetError):
+    """A crawl did not move for too long, and was ended."""
+
+
 class UnreachableError(FleetError):
     """The hub, or another service that the command needs, does not answer."""
 

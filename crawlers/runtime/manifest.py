@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from crawlers.runtime.errors import UsageError
+from crawlers.runtime.housekeeping_table import Housekeeping
 from crawlers.runtime.schedule import Schedule, check_cron
 
 MANIFEST = "source.toml"
@@ -136,8 +137,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``allow_empty``: whether a crawl without a record is a release.
     ``keep_pages``: whether pages are stored and an interrupted crawl is gone on with; of the kind ``pages`` they always are.
     ``resume_hours``: how old an interrupted crawl may be to be gone on with.
+    ``stuck_minutes``: a crawl of which nothing moves for so long is ended; 0: none is. Waiting out of politeness doesn't count.
     ``obey_robots``: whether robots.txt is followed; a source that says false says why in its description.
-    ``archive``: how long the hub keeps releases.
+    ``archive``: how long the hub keeps releases; ``housekeeping``: what else is kept, and how long.
     ``profile``: what the records are held against (``docs/records.md``); that one misses it is counted and rejects nothing.
     ``require``: fields without which a record is rejected.
     ``oai``: what a source of kind ``oai-pmh`` harvests, and from where.
@@ -164,8 +166,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     allow_empty: bool = False
     keep_pages: bool = False
     resume_hours: Annotated[float, msgspec.Meta(ge=0, le=8760)] = 24.0
+    stuck_minutes: Annotated[float, msgspec.Meta(ge=0, le=10_080)] = 30.0
     obey_robots: bool = True
     archive: Retention = Retention()
+    housekeeping: Housekeeping = Housekeeping()
     profile: Literal["nde", "google", "datacite", "none"] = "nde"
     require: tuple[_Text, ...] = ()
     oai: OaiTable | None = None

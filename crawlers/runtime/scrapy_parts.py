@@ -84,6 +84,8 @@ class RunExtension:
         self._redirected: Counter[str] = Counter()
         for handler, signal in (
             (self.request_sent, signals.request_reached_downloader),
+            (self.request_left, signals.request_left_downloader),
+            (self.bytes_received, signals.bytes_received),
             (self.response_received, signals.response_received),
             (self.spider_failed, signals.spider_error),
             (self.item_failed, signals.item_error),
@@ -98,10 +100,16 @@ class RunExtension:
         return cls(crawler)
 
     def request_sent(self, request: Request) -> None:
-        self._run.tally.requests += 1
+        self._run.tally.ask(request.url)
+
+    def request_left(self, request: Request) -> None:
+        self._run.tally.leave(request.url)
+
+    def bytes_received(self, data: bytes) -> None:
+        self._run.tally.received_bytes += len(data)
 
     def response_received(self, response: Response) -> None:
-        self._run.tally.responses += 1
+        self._run.tally.answer(response.url)
         self._run.progress.tick()
 
     def spider_failed(self, failure: Failure, response: Response | Failure) -> None:
@@ -225,6 +233,7 @@ class FailureMiddleware(BaseSpiderMiddleware):
         if http.leads_to_login(asked, response.url):
             raise WallError(f"it is redirected to a login page, {response.url}")
         self._run.tally.pages += 1
+        self._run.tally.on_place(f"reading {response.url}")
 
     def _gave_nothing(self, response: Response) -> None:
         """A start page from which nothing comes is no small loss, even where other start pages are as they should be."""

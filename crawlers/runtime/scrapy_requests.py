@@ -127,8 +127,10 @@ class PoliteRetryMiddleware(RetryMiddleware):
         return result
 
     async def _pause(self, request: Request, asked: float | None) -> None:
-        patience = self.crawler.fleet_run.patience  # type: ignore[attr-defined]  # it is a RunCrawler
-        await asyncio.sleep(patience.pause_seconds(request.meta["retry_times"], asked))
+        run = self.crawler.fleet_run  # type: ignore[attr-defined]  # it is a RunCrawler
+        pause = run.patience.pause_seconds(request.meta["retry_times"], asked)
+        run.tally.wait(pause)
+        await asyncio.sleep(pause)
 
 
 class BaseUrlDownloadHandler(HTTP11DownloadHandler):

@@ -9,6 +9,7 @@ from crawlers.runtime.errors import UsageError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TRIGGERS = ("hand", "schedule", "order")
+STUCK_MINUTES_MAX = 10_080
 PROJECT_URL = "https://github.com/crawler-fleet/crawler-fleet"
 
 
@@ -26,6 +27,8 @@ class RuntimeSettings:
     wins (``FLEET_RETRY_PAUSE_SECONDS``).
     ``trigger``: what starts the crawl, for the run history: ``hand``, ``schedule`` or ``order`` (``FLEET_TRIGGER``); ``by`` whom it
     was ordered (``FLEET_BY``).
+    ``stuck_minutes``: how long a crawl may show no move before it is ended, in place of what each manifest says; 0: for ever; None:
+    the manifests' (``FLEET_STUCK_MINUTES``).
     """
 
     data_dir: Path
@@ -36,6 +39,7 @@ class RuntimeSettings:
     retry_pause_seconds: float = 0.5
     trigger: str = TRIGGERS[0]
     by: str = ""
+    stuck_minutes: float | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "RuntimeSettings":
@@ -49,6 +53,7 @@ class RuntimeSettings:
             retry_pause_seconds=_seconds(environment, "FLEET_RETRY_PAUSE_SECONDS", cls.retry_pause_seconds),
             trigger=_trigger(environment),
             by=environment.get("FLEET_BY", ""),
+            stuck_minutes=_stuck_minutes(environment),
         )
 
 
@@ -64,6 +69,19 @@ def _trigger(environment: Mapping[str, str]) -> str:
     if trigger not in TRIGGERS:
         raise UsageError(f"FLEET_TRIGGER is {trigger!r}: one of {', '.join(TRIGGERS)} is expected")
     return trigger
+
+
+def _stuck_minutes(environment: Mapping[str, str]) -> float | None:
+    text = environment.get("FLEET_STUCK_MINUTES", "").strip()
+    try:
+        minutes = float(text) if text else None
+    except ValueError:
+        minutes = -1.0
+    if minutes is not None and not 0 <= minutes <= STUCK_MINUTES_MAX:
+        raise UsageError(
+            f"FLEET_STUCK_MINUTES is {text!r}: expected is a number of minutes, up to {STUCK_MINUTES_MAX}; 0: a crawl may take for ever"
+        )
+    return minutes
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:

@@ -1,7 +1,10 @@
 """What a crawl saw so far."""
 
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from crawlers.runtime.release import Counts, ErrorCount
 
@@ -38,6 +41,15 @@ ADVICE = {
 _HARMLESS = frozenset({"offsite", "redirected", "unfollowable"})
 
 
+class Windows(NamedTuple):
+    """How far a harvest is: windows that are done, about how many there are, records that came, and how many there are by the server."""
+
+    done: int
+    expected: int
+    records: int
+    size: int | None
+
+
 @dataclass
 class Tally:
     """Counts of one crawl, filled in while it runs.
@@ -46,6 +58,10 @@ class Tally:
     ``failed_pages``: those given up, and those whose parsing raised an error;
     ``quiet``: whether errors are counted without a word.
     ``failed_starts``: URLs that the crawl starts from and that failed; ``errors``: by class, with an example each.
+    ``received_bytes``: of answers, as they came; ``steps``: what else shows that it moves. ``under_way``: URLs that are asked for
+    now, and how often; ``last_url``: where the last answer came from; ``expected``: how many records there are, by the site's word.
+    ``patient_until``: by the monotonic clock, until when it waits because it said so, out of politeness. ``on_place`` is told what the
+    crawl does now, in a few words; ``windows``: tells how far a harvest is.
     """
 
     quiet: bool = False
@@ -55,6 +71,40 @@ class Tally:
     failed_pages: int = 0
     failed_starts: list[str] = field(default_factory=list)
     errors: dict[str, ErrorCount] = field(default_factory=dict)
+    received_bytes: int = 0
+    steps: int = 0
+    under_way: dict[str, int] = field(default_factory=dict)
+    last_url: str = ""
+    expected: int | None = None
+    patient_until: float = 0.0
+    on_place: Callable[[str], None] = lambda place: None
+    windows: Callable[[], Windows] | None = None
+
+    def ask(self, url: str) -> None:
+        """A request is being sent."""
+        self.requests += 1
+        self.under_way[url] = self.under_way.get(url, 0) + 1
+        self.on_place(f"asking for {url}")
+
+    def leave(self, url: str) -> None:
+        """A request that was sent has come to its end."""
+        left = self.under_way.pop(url, 0) - 1
+        if left > 0:
+            self.under_way[url] = left
+
+    def answer(self, url: str) -> None:
+        """An answer has come, whole."""
+        self.responses += 1
+        self.last_url = url
+        self.on_place(f"reading {url}")
+
+    def step(self) -> None:
+        """Something moves that no other count shows."""
+        self.steps += 1
+
+    def wait(self, seconds: float) -> None:
+        """Nothing will move for so long, out of politeness: that is not to be stuck."""
+        self.patient_until = max(self.patient_until, time.monotonic() + seconds)
 
     def error(self, kind: str, url: str, message: str, *, harmless: bool = False) -> None:
         """Count an error of class ``kind`` (a key of ``ADVICE``); the first of each class is kept as the example.

@@ -41,6 +41,7 @@ _BAD = {
     "empty",
     "partial",
     "killed",
+    "stuck",
     "interrupted",
     "unknown",
 }

@@ -71,7 +71,7 @@ def test_a_limit_shows_the_first_records_and_keeps_nothing(fleet: Fleet, server:
     result = fleet.run("crawl", "little", "--limit", "3")
     assert result.returncode == 5
     assert len(result.stdout.splitlines()) == 3
-    assert not (fleet.shared / "little_state").exists()
+    assert [path.name for path in (fleet.shared / "little_state").iterdir()] == ["logs"]
 
 
 def test_gaps_of_what_was_never_harvested_are_an_error_that_says_where_it_looked(fleet: Fleet, tmp_path: Path) -> None:

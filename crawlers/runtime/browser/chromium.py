@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +104,14 @@ class Chromium:
     """
 
     def __init__(
-        self, *, proxy_port: int, user_agent: str, timeout_seconds: float, pause_seconds: float, trust_any: bool
+        self,
+        *,
+        proxy_port: int,
+        user_agent: str,
+        timeout_seconds: float,
+        pause_seconds: float,
+        trust_any: bool,
+        on_step: Callable[[], None] = lambda: None,
     ) -> None:
         self.pages = 0
         self._timeout_seconds = timeout_seconds
@@ -122,7 +129,7 @@ class Chromium:
         except BaseException:
             self.close()
             raise
-        self._steps = StepTaker(self.driver, timeout_seconds, pause_seconds)
+        self._steps = StepTaker(self.driver, timeout_seconds, pause_seconds, on_step)
 
     def load(self, url: str) -> Rendered:
         """Load the page; ``html`` is empty as yet.

@@ -35,6 +35,7 @@ def browser_pool(run: Run, hosts: Hosts) -> BrowserPool:
         contact=run.contact,
         patience=run.patience,
         failures_dir=state_folder(run.writer.folder.parent, manifest.name) / "browser-failures",
+        on_step=run.tally.step,
     )
 
 

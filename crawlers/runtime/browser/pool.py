@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,7 @@ class BrowserPool:
     """Renders pages, each in a thread, with at most ``manifest.browser.browsers`` browsers at once.
 
     :param hosts: those that the browser may reach. :param failures_dir: where a picture and the source of failed pages are kept.
+    :param on_step: called after each click, by any thread.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class BrowserPool:
         contact: str = "",
         patience: Patience,
         failures_dir: Path | None = None,
+        on_step: Callable[[], None] = lambda: None,
     ) -> None:
         self.started = 0
         self.proxy = GuardProxy(addresses, hosts, base_url)
@@ -52,6 +55,7 @@ class BrowserPool:
             "timeout_seconds": patience.timeout_seconds,
             "pause_seconds": 1 / manifest.rate,
             "trust_any": bool(base_url),  # our own proxy is all that it speaks to then
+            "on_step": on_step,
         }
         self._failures_dir = failures_dir
         self._idle: list[Chromium] = []

@@ -1,6 +1,7 @@
 """The steps taken in a rendered page. All of them wait for elements, never for a time."""
 
 import time
+from collections.abc import Callable
 
 from selenium.common.exceptions import (
     ElementClickInterceptedException,
@@ -23,9 +24,15 @@ _NEXT_FRAME = "const done = arguments[0]; requestAnimationFrame(() => requestAni
 
 
 class StepTaker:
-    """Takes the steps of pages in one browser. ``pause_seconds``: between two clicks, at least, as each asks the site for more."""
+    """Takes the steps of pages in one browser. ``pause_seconds``: between two clicks, at least, as each asks the site for more.
 
-    def __init__(self, driver: WebDriver, timeout_seconds: float, pause_seconds: float) -> None:
+    ``on_step`` is called after each click: of a page with many, nothing else shows that it moves.
+    """
+
+    def __init__(
+        self, driver: WebDriver, timeout_seconds: float, pause_seconds: float, on_step: Callable[[], None]
+    ) -> None:
+        self._on_step = on_step
         self._driver = driver
         self._timeout_seconds = timeout_seconds
         self._pause_seconds = pause_seconds
@@ -86,6 +93,7 @@ class StepTaker:
                 raise StepError(f"{css!r} can't be clicked: {(error.msg or '').splitlines()[0]}") from error
             break
         self._clicked_at = time.monotonic()
+        self._on_step()
 
     def _visible(self, css: str) -> WebElement | None:
         for element in self._driver.find_elements(By.CSS_SELECTOR, css):

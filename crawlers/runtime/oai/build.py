@@ -30,6 +30,7 @@ def build(
     scratch: Path,
     accept: Callable[[str, bytes, Shape], None],
     reject: Callable[[str, dict[str, Any]], None],
+    step: Callable[[], None] = lambda: None,
 ) -> Built:
     """Give on the newest version of every record in ``windows`` (files, oldest first) that was not deleted. What of them is converted
     already is not converted again.
@@ -37,15 +38,17 @@ def build(
     :param scratch: a folder for temporary files, of some 100 bytes a version.
     :param accept: called with the ``_id`` of each record made, its line, and its shape (``coverage.shape_of``).
     :param reject: called with the reason and the record as it came, for each that can't be converted.
+    :param step: called now and then while it goes on.
     :raises WindowFileError: a window's file can't be read.
     """
     for folder in {window.parent for window in windows}:
         remove_others(folder, windows)
-    convert_windows(windows)
+    convert_windows(windows, step)
     newest = Newest(scratch)
     records = rejects = 0
     try:
         for block in _blocks(windows):
+            step()
             for identifier, datestamp, state, *_ in block.keys:
                 newest.add(identifier, datestamp, state == DELETED)
         newest.choose()
@@ -53,6 +56,7 @@ def build(
         newest.close()
     number = 0
     for block in _blocks(windows):
+        step()
         first, number = number, number + len(block.keys)
         if not newest.is_any_kept(first, number):
             continue

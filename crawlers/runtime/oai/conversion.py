@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
@@ -99,8 +99,8 @@ class WindowConversion:
             logger.warning("%s is converted later: %s: %s", self._name, type(error).__name__, error)
 
 
-def convert_windows(windows: Sequence[Path]) -> None:
-    """Convert those of ``windows`` that aren't, by several processes where there is much to do.
+def convert_windows(windows: Sequence[Path], step: Callable[[], None] = lambda: None) -> None:
+    """Convert those of ``windows`` that aren't, by several processes where there is much to do. ``step`` is called for each.
 
     :raises WindowFileError: a window's file can't be read.
     :raises FleetError: a process was killed.
@@ -109,6 +109,7 @@ def convert_windows(windows: Sequence[Path]) -> None:
     processes = min(processors(), len(missing))
     if processes < 2 or not _is_worth_processes(missing):
         for window in missing:
+            step()
             convert_window(window)
         return
     logger.info("converting %d windows by %d processes", len(missing), processes)
@@ -116,7 +117,7 @@ def convert_windows(windows: Sequence[Path]) -> None:
     whole = False
     try:
         for _ in pool.map(convert_window, missing):
-            pass
+            step()
         whole = True
     except BrokenProcessPool as error:
         raise FleetError(

@@ -160,8 +160,11 @@ class RemoteWindows:
         while not path.exists():
             if self._endpoint.transport.stopping.is_set():
                 raise Stopping
-            self._endpoint.transport.pause(_POLL_SECONDS)
+            self._endpoint.transport.stopping.wait(_POLL_SECONDS)
             if is_claimed(self._folder / f"{name}.lock"):
+                self._tally.wait(
+                    _POLL_SECONDS
+                )  # a worker that lives is at it; only for one to come we must not wait for ever
                 taken, free = True, 0
                 continue
             free += taken

@@ -6,6 +6,7 @@ import threading
 import time
 
 from crawlers.runtime.oai.planning import Planner
+from crawlers.runtime.tally import Windows
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,12 @@ class HarvestProgress:
             sys.stderr.flush()
         else:
             logger.info("%s", text)
+
+    def windows(self) -> Windows:
+        """How far the plan under way is."""
+        if self.planner is None:
+            return Windows(0, 0, self.records, None)
+        return Windows(self.planner.done, self.planner.estimate(), self.records, self.planner.size)
 
     def describe(self, now: float) -> str:
         """E.g. ``zenodo_org: 3 of about 12 windows, 61,234 records, 812/s, about 4 min left``."""

@@ -39,6 +39,7 @@ def crawl_oai(run: Run) -> None:
         run.writer.folder,
         lambda identifier, line, shape: run.accept(orjson.loads(line)),
         lambda reason, record: run.writer.reject(reason, record=record),
+        run.tally.step,
     )
     run.deleted = built.deleted
     run.gaps = [gap.describe() for gap in ledger.gaps()]

@@ -106,6 +106,7 @@ def run_harvest(
     """
     transport, endpoint = open_endpoint(access, manifest, wanted.workers, tally)
     progress = HarvestProgress(manifest.name)
+    tally.windows = progress.windows
     try:
         windows = None
         if os.environ.get("FLEET_BROKER"):

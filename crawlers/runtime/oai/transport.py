@@ -82,7 +82,8 @@ class Transport:
         raise TransportError("http", f"redirected more than {_REDIRECTS} times, last to {url}")
 
     def pause(self, seconds: float) -> None:
-        """Wait, unless the harvest is stopping."""
+        """Wait out of politeness, unless the harvest is stopping."""
+        self._tally.wait(seconds)
         self.stopping.wait(seconds)
 
     def close(self) -> None:
@@ -91,6 +92,8 @@ class Transport:
 
     def _send_once(self, url: str, form: str) -> tuple[Response, str]:
         self._wait_for_turn()
+        with self._lock:
+            self._tally.ask(url)
         headers = self._headers
         if form:
             headers = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
@@ -111,8 +114,11 @@ class Transport:
             raise TransportError(failure_class(error), f"{type(error).__name__}: {error}") from error
         except (OSError, ValueError) as error:
             raise TransportError("connection", f"{type(error).__name__}: {error}") from error
+        finally:
+            with self._lock:
+                self._tally.leave(url)
         with self._lock:
-            self._tally.responses += 1
+            self._tally.answer(url)
         wait = http.retry_after_seconds(reply.headers.get("Retry-After"), time.time())
         location = reply.headers.get("Location", "") if reply.status in _REDIRECT_STATUSES else ""
         body = _decompress(body, reply.headers.get("Content-Encoding", ""))
@@ -124,14 +130,15 @@ class Transport:
         while part := reply.read(_READ_BYTES, decode_content=False):
             parts.append(part)
             size += len(part)
+            with self._lock:
+                self._tally.received_bytes += len(part)
             _check_size(size)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _wait_for_turn(self) -> None:
+        if not self._rate:
+            return
         with self._lock:
-            self._tally.requests += 1
-            if not self._rate:
-                return
             now = time.monotonic()
             turn = max(self._next_at, now)
             self._next_at = turn + 1 / self._rate

@@ -1,0 +1,74 @@
+"""The heartbeat of a crawl under way: ``heartbeat.json`` in the source's release folder, written anew every few seconds.
+
+It is there while a crawl runs, and after one that was killed, until the next one starts.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from crawlers.runtime.lock import is_locked
+from crawlers.runtime.temporary import create_temporary, temporary_path
+
+HEARTBEAT = "heartbeat.json"
+
+
+class Heartbeat(msgspec.Struct, kw_only=True):
+    """How far a crawl is. ``run``: which one, as in ``RunEntry``. Times are ISO 8601 in UTC.
+
+    ``at``: when this was written; ``moved``: when any of the counts changed last; ``stuck_seconds``: how long none may change
+    before the run is ended as stuck, 0: for ever.
+    ``requests``: sent; ``responses``: received, ``bytes`` of them; ``records``: accepted; ``rejects``: lines of rejects;
+    ``failed``: pages given up. ``last_url``: where the last answer came from; ``under_way``: what is being asked for, some of it.
+    ``expected``: how many records there will be, None where nothing tells; ``expected_by``: who says so, ``site`` or ``last release``.
+    ``harvested``, ``windows``, ``expected_windows``: of an OAI-PMH harvest, whose records are accepted in the end: those that came, the
+    windows that are done, and about how many there are; 0, 0 and None elsewhere.
+    """
+
+    run: str
+    started: str
+    at: str
+    moved: str = ""
+    stuck_seconds: float = 0.0
+    requests: int = 0
+    responses: int = 0
+    bytes: int = 0
+    records: int = 0
+    rejects: int = 0
+    failed: int = 0
+    expected: int | None = None
+    expected_by: str = ""
+    harvested: int = 0
+    windows: int = 0
+    expected_windows: int | None = None
+    last_url: str = ""
+    under_way: list[str] = msgspec.field(default_factory=list)
+
+
+def read_heartbeat(folder: Path) -> Heartbeat | None:
+    """How far the crawl into the release folder ``folder`` is; None where none is under way, or it is one of a foreign crawler."""
+    try:
+        heartbeat = msgspec.json.decode((folder / HEARTBEAT).read_bytes(), type=Heartbeat)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return heartbeat if is_locked(folder) else None
+
+
+def write_heartbeat(folder: Path, heartbeat: Heartbeat) -> None:
+    """Put it in place of the one before. Only the crawl under way may.
+
+    :raises OSError: the disk failed.
+    """
+    temporary = temporary_path(folder, HEARTBEAT)
+    try:
+        with create_temporary(folder, HEARTBEAT) as file:
+            file.write(msgspec.json.encode(heartbeat) + b"\n")
+            temporary.replace(folder / HEARTBEAT)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def remove_heartbeat(folder: Path) -> None:
+    """The crawl is over."""
+    (folder / HEARTBEAT).unlink(missing_ok=True)
