@@ -32,7 +32,7 @@ from tests.running_hub import RunningHub, documents, free_port
 
 TIMES = 8
 # Longer than pages share one look at the sources.
-PAUSE_SECONDS = 1.1
+PAUSE_SECONDS = 0.6
 SETTLED_SECONDS = 15
 WATCHERS = 10
 WATCHED_SECONDS = 20
@@ -69,12 +69,27 @@ def tell(hub: RunningHub, sources: int, releases: int) -> None:
     print(f"  the fleet while the hub still starts: {_ask(hub, '/') * 1000:.0f} ms")
     time.sleep(SETTLED_SECONDS)
     middle = f"/sources/source_{sources // 2:04}"
-    for path in ("/", "/?state=attention", "/?text=source_01&sort=-documents", middle, "/last-collected", "/add"):
+    pages = (
+        "/",
+        "/?state=attention",
+        "/?text=source_01&sort=-documents",
+        middle,
+        "/last-collected",
+        "/add",
+        "/jobs",
+        "/log",
+    )
+    looks = ("releases/live", "documents", "documents?fields=true", f"documents?id={Path(middle).name}_1", "runs/last")
+    for path in (*pages, *(f"{middle}/{look}" for look in looks)):
         found = []
+        spent = 0.0
         for _ in range(TIMES):
             time.sleep(PAUSE_SECONDS)
+            before = _cpu_seconds(process)
             found.append(_ask(hub, path) * 1000)
-        print(f"  {path:36} median {statistics.median(found):4.0f} ms, longest {max(found):4.0f} ms")
+            spent += _cpu_seconds(process) - before
+        each = f"median {statistics.median(found):4.0f} ms, longest {max(found):4.0f} ms"
+        print(f"  {path:46} {each}, {spent / TIMES * 1000:3.0f} ms of a core")
     print(f"  memory of the hub then {_memory_mb(process):.0f} MB")
     alone = _share_of_a_core(process)
     stop = threading.Event()
@@ -188,9 +203,14 @@ def _watch(hub: RunningHub, stop: threading.Event) -> None:
 
 
 def _share_of_a_core(process: psutil.Process) -> float:
-    before = sum(process.cpu_times()[:2])
+    before = _cpu_seconds(process)
     time.sleep(WATCHED_SECONDS)
-    return (sum(process.cpu_times()[:2]) - before) / WATCHED_SECONDS
+    return (_cpu_seconds(process) - before) / WATCHED_SECONDS
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    """What the hub has used of a core, told by the kernel in hundredths of a second."""
+    return sum(process.cpu_times()[:2])
 
 
 def _memory_mb(process: psutil.Process) -> float:

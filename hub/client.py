@@ -88,7 +88,7 @@ class HubClient:
             ) from error
         if response.status_code in (401, 403):
             raise UsageError(f"{self._url}: {answer.get('error')}. {_HINT}")
-        if response.status_code == 404:
+        if response.status_code in (400, 404):
             raise UsageError(answer.get("error", f"{self._url}{path}: not found"))
         if response.status_code not in (200, 409):
             raise FleetError(f"{self._url}{path}: {response.status_code}: {answer}")

@@ -7,7 +7,7 @@ from typing import Any
 from crawlers.runtime.errors import FleetError
 from hub.keeper import Keeper
 
-_REMEMBERED = 50
+_REMEMBERED = 20
 _WAIT_SECONDS = 0.2
 
 Asked = tuple[str, str, str, int]

@@ -1,5 +1,6 @@
 """How each source stands: what is published, archived and live. The files alone tell the first two, so also without the hub."""
 
+import functools
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -88,8 +89,7 @@ def complete_status(
     status["live"] = live.release if live else None
     status["documents"] = live.documents if live else 0
     if live:
-        crawled = read_plain_description(settings.archive_dir / status["name"] / live.release)
-        status["rejects"] = live.rejects + (crawled.rejects if crawled else 0)
+        status["rejects"] = live.rejects + _crawl_s_rejects(settings.archive_dir / status["name"] / live.release)
     status["state"] = _state(status, under_way)
     return status
 
@@ -160,6 +160,13 @@ def _crawl(outcome: str, started: str, finished: str, records: int, rejects: int
         "rejects": rejects,
         "reason": reason or None,
     }
+
+
+@functools.lru_cache(maxsize=10_000)
+def _crawl_s_rejects(archived: Path) -> int:
+    """Rejects of the crawl that made the release in the folder ``archived``, whose files never change."""
+    described = read_plain_description(archived)
+    return described.rejects if described else 0
 
 
 def _state(status: dict[str, Any], under_way: list[str]) -> str:

@@ -3,12 +3,13 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -45,6 +46,7 @@ class Browser:
     def show(self, width: str = "wide", scheme: str = "light", height: int = 0) -> None:
         """Have the window be of that width, in that scheme of colours."""
         across, high = WIDTHS[width]
+        self._width = across
         metrics = {"width": across, "height": height or high, "deviceScaleFactor": 1, "mobile": width == "phone"}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
@@ -117,7 +119,7 @@ class Browser:
 
     def overflows(self) -> bool:
         """Whether the page is wider than the window."""
-        return bool(self.run("return document.documentElement.scrollWidth > innerWidth"))
+        return bool(self.run("return document.documentElement.scrollWidth > arguments[0]", self._width))
 
     def in_each_look(self, name: str, check: Callable[[], None]) -> None:
         """Have ``check`` look at the page that is open at each width, in each scheme; a picture of each is kept."""
@@ -140,8 +142,16 @@ def open_browser(url: str) -> Iterator[Browser]:
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options=options, service=Service(shutil.which("chromedriver") or ""))
+    driver = _start(options)
     try:
         yield Browser(driver, url)
     finally:
         driver.quit()
+
+
+def _start(options: ChromeOptions) -> Chrome:
+    # The driver picks a port for IPv4, and ends if another process takes it for IPv6 before it does.
+    for _ in range(2):
+        with suppress(WebDriverException):
+            return Chrome(options=options, service=Service(shutil.which("chromedriver") or ""))
+    return Chrome(options=options, service=Service(shutil.which("chromedriver") or ""))

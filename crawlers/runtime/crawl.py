@@ -12,7 +12,7 @@ import msgspec
 
 from crawlers.runtime.errors import FleetError, HeldError, Interrupted, PageError, ReleaseError, StuckError
 from crawlers.runtime.gate import judge, require_whole
-from crawlers.runtime.history import RunEntry, recorded
+from crawlers.runtime.history import recorded
 from crawlers.runtime.http import PATIENCE, Patience
 from crawlers.runtime.loading import load_parse
 from crawlers.runtime.manifest import Source
@@ -21,6 +21,7 @@ from crawlers.runtime.progress import Progress
 from crawlers.runtime.release import DATA, Description, read_description, read_release, state_folder
 from crawlers.runtime.replayed import add_replayed, remove_consumed
 from crawlers.runtime.run import Run
+from crawlers.runtime.run_entry import RunEntry
 from crawlers.runtime.run_logging import RunLogHandler
 from crawlers.runtime.settings import CHECKOUT
 from crawlers.runtime.signals import stopping
@@ -41,17 +42,17 @@ def crawl(
     patience: Patience = PATIENCE,
     on_record: Callable[[dict[str, Any]], None] | None = None,
     refetch: Refetch = "stale",
-    stuck_minutes: float | None = None,
     trigger: str = "hand",
     by: str = "",
+    stuck_minutes: float | None = None,
 ) -> Description:
     """Crawl ``source`` now and publish its release below ``shared_dir``; returns the published ``release.json``.
 
     Where the same data are published already, nothing new is: what is returned is that release's, with the outcome ``unchanged``.
 
     :param refetch: which stored pages the site is asked for again, where the source keeps its pages; ``KeptPages`` says more.
-    :param stuck_minutes: how long nothing may move before a watchdog ends this process, in place of what the manifest says; 0: for ever.
     :param trigger: what had it start, and ``by`` whom: see ``RunEntry``.
+    :param stuck_minutes: how long nothing may move before a watchdog ends this process, in place of what the manifest says; 0: for ever.
     :raises LockedError: another crawl of the source is under way.
     :raises HeldError: the publish gate holds its release back, for a person to approve or discard.
     :raises PartialError: ``limit`` cut it short.

@@ -49,6 +49,16 @@ def find_abandoned(folder: Path) -> list[Path]:
     return [path for path in _temporary_files(folder) if _is_abandoned(path, remove=False)]
 
 
+def write_all(file: IO[bytes], content: bytes) -> None:
+    """Write all of ``content`` to a file without a buffer, which may take a part at a time.
+
+    :raises OSError: the disk failed.
+    """
+    view = memoryview(content)
+    while view:
+        view = view[file.write(view) :]
+
+
 def remove_abandoned(folder: Path) -> list[Path]:
     """Remove the temporary files in ``folder`` whose owner is gone; returns which. Those of living owners are left alone."""
     return [path for path in _temporary_files(folder) if _is_abandoned(path, remove=True)]

@@ -35,11 +35,12 @@ class Documents(msgspec.Struct, kw_only=True):
 
 
 class RecordHistory(msgspec.Struct, kw_only=True):
-    """What each archived release did to the record, the earliest first."""
+    """What each archived release did to the record, the earliest first; ``older``: there are releases that were not looked at."""
 
     source: str
     id: str
     steps: list[Step]
+    older: bool
 
 
 class DocumentsHandler(SourceHandler):
@@ -78,8 +79,8 @@ class RecordHistoryHandler(SourceHandler):
     @described("What each archived release did to the record of that `_id`.", answer=RecordHistory)
     async def get(self, name: str, id: str) -> None:
         async def found() -> RecordHistory:
-            steps = await asyncio.to_thread(follow_record, self.server.settings.archive_dir / name, id)
-            return RecordHistory(source=name, id=id, steps=steps)
+            steps, older = await asyncio.to_thread(follow_record, self.server.settings.archive_dir / name, id)
+            return RecordHistory(source=name, id=id, steps=steps, older=older)
 
         await self.answer(name, found)
 
@@ -111,5 +112,5 @@ def look_for(name: str, query: DocumentsQuery) -> Documents:
     if query.sample:
         return Documents(source=name, documents=sample_documents(documents, query.limit), next=None)
     found = find_documents(documents, query.field, query.operator, query.value, query.after, query.limit)
-    last = found[-1]["_id"] if len(found) == query.limit else None
-    return Documents(source=name, documents=found, next=last)
+    last = found.documents[-1]["_id"] if found.more and found.documents else None
+    return Documents(source=name, documents=found.documents, next=last)

@@ -23,6 +23,7 @@ _ERRORS = {
     403: "The role is too small, the CSRF token is missing, or the hub is read-only.",
     404: "There is no such thing.",
     409: "It can't be done now; the reason says why.",
+    414: "The URL is too long.",
     429: "Too many logins failed; the header Retry-After says when to try again.",
     503: "The database can't be used.",
 }
@@ -138,7 +139,7 @@ def _responses(
 ) -> dict[str, Any]:
     schema = schema_of[id(operation.answer)] if operation.answer is not None else {"type": "string"}
     answer: dict[str, Any] = {"description": operation.summary, "content": {operation.content: {"schema": schema}}}
-    errors = {400}
+    errors = {400, 414}
     if role is not None:
         errors |= {401, 403}
     if route.arguments:

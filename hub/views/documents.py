@@ -4,8 +4,13 @@ What a person types is never MongoDB's language: a field's name may not begin wi
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any, Literal
 
+import bson
+import msgspec
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING
 from pymongo.collection import Collection
 from pymongo.errors import ExecutionTimeout
@@ -14,6 +19,7 @@ from crawlers.runtime.errors import FleetError, UsageError
 
 TIME_LIMIT_SECONDS = 5.0
 MAX_DOCUMENTS = 100
+_MAX_BYTES = 8 << 20
 _MAX_FIELD = 300
 _MAX_VALUE = 2_000
 _LITERALS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
@@ -22,6 +28,13 @@ _DECIMAL = re.compile(r"-?\d{1,300}(\.\d{1,300})?([eE][+-]?\d{1,3})?", re.ASCII)
 
 Operator = Literal["equals", "prefix", "exists", "missing"]
 Documents = Collection[dict[str, Any]]
+
+
+class Page(msgspec.Struct):
+    """``more``: whether there may be others after the last of ``documents``."""
+
+    documents: list[dict[str, Any]]
+    more: bool = False
 
 
 class SlowQueryError(FleetError):
@@ -46,8 +59,8 @@ def find_documents(
     value: str = "",
     after: str = "",
     limit: int = 10,
-) -> list[dict[str, Any]]:
-    """Up to ``limit`` documents in the order of their ``_id``, those ``after`` one; with a ``field``, those that it holds for.
+) -> Page:
+    """Up to ``limit`` documents, and some megabytes, in the order of their ``_id``, those ``after`` one; with a ``field``, those that it holds for.
 
     ``equals``: it is ``value``, as text, or as the number, true, false or null that ``value`` reads as; in a list, one of its
     members is. ``prefix``: it begins with ``value``, as text. ``exists``, ``missing``: whether it is there.
@@ -58,9 +71,11 @@ def find_documents(
     query = make_query(field, operator, value) if field else {}
     if after:
         query = {"$and": [{"_id": {"$gt": after}}, query]} if query else {"_id": {"$gt": after}}
+    limit = min(limit, MAX_DOCUMENTS)
     try:
-        cursor = documents.find(query).sort("_id", ASCENDING).limit(min(limit, MAX_DOCUMENTS))
-        return list(cursor.max_time_ms(_milliseconds()))
+        with _raw(documents).find(query).sort("_id", ASCENDING).limit(limit).max_time_ms(_milliseconds()) as cursor:
+            found = _take(cursor)
+        return Page(found.documents, found.more or len(found.documents) == limit)
     except ExecutionTimeout as error:
         raise SlowQueryError(
             f"{documents.name}: the query took longer than {TIME_LIMIT_SECONDS:.0f} seconds and was ended. Ask for a value that "
@@ -71,8 +86,9 @@ def find_documents(
 def sample_documents(documents: Documents, size: int = 10) -> list[dict[str, Any]]:
     """Some documents, at random, each at most once."""
     try:
-        found = documents.aggregate([{"$sample": {"size": min(size, MAX_DOCUMENTS)}}], maxTimeMS=_milliseconds())
-        return list({document["_id"]: document for document in found}.values())
+        stages = [{"$sample": {"size": min(size, MAX_DOCUMENTS)}}]
+        with _raw(documents).aggregate(stages, maxTimeMS=_milliseconds()) as cursor:
+            return list({document["_id"]: document for document in _take(cursor).documents}.values())
     except ExecutionTimeout as error:
         raise SlowQueryError(
             f"{documents.name}: drawing a sample took longer than {TIME_LIMIT_SECONDS:.0f} s"
@@ -112,6 +128,24 @@ def check_field(field: str) -> str:
             f"begins with $, up to {_MAX_FIELD} characters"
         )
     return field
+
+
+def _raw(documents: Documents) -> Collection[RawBSONDocument]:
+    """The same collection, with documents as they come: how large one is can be seen before it is unpacked."""
+    return documents.with_options(codec_options=CodecOptions(document_class=RawBSONDocument))
+
+
+def _take(cursor: Iterable[RawBSONDocument]) -> Page:
+    """The documents, as long as they are not too many megabytes."""
+    page = Page([])
+    size_bytes = 0
+    for document in cursor:
+        size_bytes += len(document.raw)
+        if page.documents and size_bytes > _MAX_BYTES:
+            page.more = True
+            break
+        page.documents.append(bson.decode(document.raw))
+    return page
 
 
 def _readings(value: str) -> list[Any]:

@@ -5,6 +5,7 @@ are large. Others are read from end to end.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,13 @@ from hub.dataload.ordering import key_of
 from hub.dataload.provenance import NOT_OF_THE_RECORD
 
 MAX_RELEASES = 50
+_SECONDS = 8.0
 _CHANGES = 50
 _SHOWN_CHARACTERS = 2_000
 # Below this many bytes lines are read one after the other.
 _SHORT_BYTES = 64 * 1024
 
-Became = Literal["absent", "added", "changed", "same", "removed"]
+Became = Literal["absent", "present", "added", "changed", "same", "removed"]
 
 
 class ValueChange(msgspec.Struct, kw_only=True):
@@ -39,7 +41,7 @@ class ValueChange(msgspec.Struct, kw_only=True):
 
 
 class Step(msgspec.Struct, kw_only=True):
-    """What the release ``release`` did to the record; ``changes``: the first fifty, ``more_changes``: how many others."""
+    """What the release ``release`` did to the record, which is ``present`` where nothing is known of before; ``changes``: the first fifty, ``more_changes``: how many others."""
 
     release: str
     became: Became
@@ -64,18 +66,29 @@ class DataFile:
         return cls(path, bool(description and description.sorted))
 
 
-def follow_record(archive: Path, identifier: str) -> list[Step]:
-    """What each archived release of the source did to the record, the earliest first; of the newest fifty releases."""
-    steps: list[Step] = []
-    before: dict[str, Any] | None = None
-    for archived in list_archived(archive)[-MAX_RELEASES:]:
+def follow_record(archive: Path, identifier: str) -> tuple[list[Step], bool]:
+    """What each archived release of the source did to the record, the earliest first, as far back as number and time reach.
+
+    Second: whether there are older releases, which were not looked at.
+    """
+    deadline = time.monotonic() + _SECONDS
+    archived = list_archived(archive)[::-1]
+    found: list[tuple[str, dict[str, Any] | None]] = []
+    for release in archived[:MAX_RELEASES]:
+        if found and time.monotonic() > deadline:
+            break
         try:
-            record = find_record(_file_of(archived), identifier)
+            found.append((release.release.text, find_record(_file_of(release), identifier)))
         except FileNotFoundError:  # it was removed a moment ago
             continue
-        steps.append(_step(archived.release.text, before, record))
-        before = record
-    return steps
+    found.reverse()
+    older = len(found) < len(archived)
+    steps = [
+        _step(text, before, record) for (_, before), (text, record) in zip([("", None), *found], found, strict=False)
+    ]
+    if older and steps and steps[0].became == "added":
+        steps[0].became = "present"
+    return steps, older
 
 
 def find_record(file: DataFile, identifier: str) -> dict[str, Any] | None:

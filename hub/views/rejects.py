@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from crawlers.runtime.errors import ReleaseError, UsageError
+from crawlers.runtime.ndjson import encode_reject
 from crawlers.runtime.reject_files import UNPUBLISHED, find_rejects
 from crawlers.runtime.reject_groups import Group, excerpt, group, matches, normalise
 from crawlers.runtime.rejects import Reject, read_rejects, read_upload_rejects
@@ -20,6 +21,7 @@ from hub.settings import HubSettings
 from hub.views.releases import UPLOAD_REJECTS, find_folder
 
 MAX_REJECTS = 100
+_MAX_BYTES = 8 << 20
 _MAX_LINES = 100_000
 _SECONDS = 3.0
 _BODY_CHARACTERS = 20_000
@@ -104,7 +106,7 @@ def list_rejects(
     limit: int = 10,
 ) -> list[RejectLook]:
     """Rejects of a release, whole: those of the class ``kind``, of the group ``reason``, at or below ``field``, with ``text`` in
-    their reason.
+    their reason. At most some megabytes of them.
     """
     _, path = _find_file(settings, name, word, of, live)
     if path is None:
@@ -116,7 +118,14 @@ def list_rejects(
         and matches(reject, text, field, kind)
         and reason in ("", normalise(reject.reason, reject.kind))
     )
-    return [_look(reject) for reject in islice(found, skip, skip + min(limit, MAX_REJECTS))]
+    listed: list[RejectLook] = []
+    size_bytes = 0
+    for reject in islice(found, skip, skip + min(limit, MAX_REJECTS)):
+        size_bytes += len(encode_reject({"record": reject.record}))
+        if listed and size_bytes > _MAX_BYTES:
+            break
+        listed.append(_look(reject))
+    return listed
 
 
 def _find_file(settings: HubSettings, name: str, word: str, of: Of, live: str | None) -> tuple[str, Path | None]:

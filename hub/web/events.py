@@ -80,6 +80,7 @@ class Events:
     def publish(self, topics: Iterable[str]) -> None:
         """Tell everyone who listens that something of ``topics`` changed."""
         topics = list(topics)
+        self._server.overviews.forget()
         for listener in self._listeners:
             listener.tell(topics)
 

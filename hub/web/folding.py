@@ -10,7 +10,9 @@ from tornado.escape import xhtml_escape
 from crawlers.runtime.terminal import safe
 from hub.web.formats import is_web
 
-_NODES = 1_500
+# Of one document, and of all of a page.
+_NODES, _NODES_OF_PAGE = 1_500, 6_000
+_CHARACTERS_OF_PAGE = 500_000
 _DEPTH = 30
 # Of a long text, so much is shown at once, and so much when it is unfolded.
 _BEGINNING, _UNFOLDED = 600, 40_000
@@ -19,25 +21,36 @@ _AROUND = 100
 _NOT_THERE = '<span class="quiet">not there</span>'
 
 
-def fold(value: Any, marked: str = "", open_levels: int = 1) -> str:
-    """HTML of ``value``. ``marked``: the path of the place that is at fault, as ``author.0.name``: it is unfolded, and marked.
+class Folder:
+    """Folds the documents of one page, which together may not fill it."""
 
-    ``open_levels``: how many levels are unfolded.
-    """
-    folding = _Folding(tuple(part for part in marked.replace("[", ".").replace("]", "").split(".") if part))
-    shown = folding.show(value, (), open_levels)
-    return f'<div class="json">{shown}</div>'
+    def __init__(self) -> None:
+        self.nodes = _NODES_OF_PAGE
+        self.characters = _CHARACTERS_OF_PAGE
+
+    def fold(self, value: Any, marked: str = "", open_levels: int = 1) -> str:
+        """HTML of ``value``. ``marked``: the path of the place that is at fault, as ``author.0.name``: it is unfolded, and marked.
+
+        ``open_levels``: how many levels are unfolded.
+        """
+        path = tuple(part for part in marked.replace("[", ".").replace("]", "").split(".") if part)
+        return f'<div class="json">{_Folding(path, self).show(value, (), open_levels)}</div>'
+
+    def text(self, text: str) -> str:
+        """HTML of a text of any length; once the page is full, of its beginning alone."""
+        self.characters -= min(len(text), _UNFOLDED)
+        return long_text(text, _UNFOLDED if self.characters > 0 else 0)
 
 
-def long_text(text: str) -> str:
-    """HTML of a text of any length: its beginning, and the rest, or much of it, folded. Lines stay lines."""
+def long_text(text: str, unfolded: int = _UNFOLDED) -> str:
+    """HTML of a text of any length: its beginning, and the rest, up to ``unfolded`` characters, folded. Lines stay lines."""
     if len(text) <= _BEGINNING:
         return f'<bdi class="text">{_lines(text)}</bdi>'
-    more = "" if len(text) <= _UNFOLDED else f'<p class="quiet">… cut: {len(text):,} characters in all</p>'
+    more = "" if len(text) <= unfolded else f'<p class="quiet">… cut: {len(text):,} characters in all</p>'
     return (
         f'<details class="long"><summary><bdi class="text">{_lines(text[:_BEGINNING])}</bdi>'
         f'<span class="quiet"> … {len(text):,} characters</span></summary>'
-        f'<bdi class="text" tabindex="0">{_lines(text[_BEGINNING:_UNFOLDED])}</bdi>{more}</details>'
+        f'<bdi class="text" tabindex="0">{_lines(text[_BEGINNING:unfolded])}</bdi>{more}</details>'
     )
 
 
@@ -69,9 +82,10 @@ def _contrasted(text: str, start: int, end: int) -> str:
 
 
 class _Folding:
-    def __init__(self, marked: tuple[str, ...]) -> None:
+    def __init__(self, marked: tuple[str, ...], page: Folder) -> None:
         self._marked = marked
-        self._left = _NODES
+        self._page = page
+        self._left = min(_NODES, max(page.nodes, 0))
 
     def show(self, value: Any, path: tuple[str, ...], open_levels: int) -> str:
         if isinstance(value, dict):
@@ -89,6 +103,7 @@ class _Folding:
                 rows.append(f'<li class="quiet">… {len(members) - number:,} more</li>')
                 break
             self._left -= 1
+            self._page.nodes -= 1
             rows.append(self._member(str(key), value, (*path, str(key)), open_levels))
         return f"<ul>{''.join(rows)}</ul>"
 
@@ -110,7 +125,7 @@ class _Folding:
         if isinstance(value, str):
             if is_web(value) and len(value) <= _BEGINNING:
                 return f'<a href="{xhtml_escape(value)}" rel="noopener noreferrer nofollow"><bdi>{_short(value, 300)}</bdi></a>'
-            return long_text(value) if value else '<span class="quiet">empty text</span>'
+            return self._page.text(value) if value else '<span class="quiet">empty text</span>'
         words = (
             {None: "null", True: "true", False: "false"}.get(value)
             if value is None or isinstance(value, bool)

@@ -70,7 +70,7 @@ _TREND = 30
 _LONGEST = timedelta(minutes=10)
 _RUNNING = timedelta(seconds=4)
 # Those who watch ask all at once, when they are told of a change.
-_SHARED_SECONDS = 1.0
+_SHARED_SECONDS = 0.5
 _KEEP_SECONDS = 30.0
 
 
@@ -134,15 +134,18 @@ class Overviews:
         self._server = server
         self._known: dict[str, _Files] = {}
         self._reading = threading.Lock()
-        self._last: tuple[float, Overview] = (float("-inf"), Overview())
+        # When it was read, and how often it had been forgotten before.
+        self._last: tuple[float, int, Overview] = (float("-inf"), 0, Overview())
+        self._forgotten = 0
 
     def read(self) -> Overview:
-        """The overview, not older than a second."""
+        """The overview, not older than half a second, nor than what was last said to be changed."""
         with self._reading:
-            at, overview = self._last
-            if time.monotonic() - at > _SHARED_SECONDS:
+            at, forgotten, overview = self._last
+            if forgotten != self._forgotten or time.monotonic() - at > _SHARED_SECONDS:
+                forgotten = self._forgotten  # before it is read: what is forgotten meanwhile is read again
                 overview = self._read()
-                self._last = (time.monotonic(), overview)
+                self._last = (time.monotonic(), forgotten, overview)
             return overview
 
     async def keep(self) -> None:
@@ -155,8 +158,8 @@ class Overviews:
             await asyncio.sleep(_KEEP_SECONDS)
 
     def forget(self) -> None:
-        """Have the next overview be a new one: something was done just now."""
-        self._last = (float("-inf"), Overview())
+        """Have the next overview be a new one: something changed just now."""
+        self._forgotten += 1
 
     def _read(self) -> Overview:
         server = self._server
@@ -179,9 +182,8 @@ class Overviews:
             )
             overview.sources.append(_view(files, status))
         overview.sources += [_faulty(fault.name, fault.reason) for fault in faults]
-        self._known = {
-            name: files for name, files in self._known.items() if name in {it.name for it in overview.sources}
-        }
+        served = {it.name for it in overview.sources}
+        self._known = {name: files for name, files in self._known.items() if name in served}
         return overview
 
     def _files_of(self, name: str, manifest: Manifest, now: datetime) -> _Files:

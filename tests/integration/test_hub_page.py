@@ -6,7 +6,7 @@ from collections.abc import Callable
 import requests
 from parsel import Selector
 
-from tests.running_hub import FIRST, RunningHub, documents
+from tests.running_hub import FIRST, RunningHub, documents, wait_for
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 HOSTILE = "<script>alert(1)</script>\u202e"
@@ -25,7 +25,9 @@ def test_the_page_shows_every_source_and_escapes_what_sites_say(make_hub: Callab
     hub.publish("good", FIRST, documents(1234, "good"))
     hub.wait_until_live("good", FIRST)
     hub.wait_for_changes("good", FIRST)
-    answer = requests.get(hub.url, headers=BROWSER, timeout=30)
+    answer = wait_for(
+        lambda: "1,234" in (it := requests.get(hub.url, headers=BROWSER, timeout=30)).text and it, "the page to show it"
+    )
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
     page = Selector(answer.text)
     rows = {row.css("th a::text").get(): row for row in page.css("tbody tr")}

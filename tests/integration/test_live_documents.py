@@ -67,13 +67,23 @@ def test_by_id(documents: Collection) -> None:
 def test_by_a_query(
     documents: Collection, field: str, operator: view.Operator, value: str, expected: list[int]
 ) -> None:
-    assert _ids(view.find_documents(documents, field, operator, value, limit=3)) == expected
+    found = view.find_documents(documents, field, operator, value, limit=3)
+    assert _ids(found.documents) == expected
+    assert found.more == (len(expected) == 3)
 
 
 def test_page_after_page(documents: Collection) -> None:
     found = view.find_documents(documents, "size", "equals", "3", after="site_008", limit=2)
-    assert _ids(found) == [13, 18]
-    assert _ids(view.find_documents(documents, after="site_057")) == [58, 59]
+    assert _ids(found.documents) == [13, 18]
+    last = view.find_documents(documents, after="site_057")
+    assert (_ids(last.documents), last.more) == ([58, 59], False)
+
+
+def test_a_page_ends_where_documents_are_too_large(documents: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view, "_MAX_BYTES", 500)
+    found = view.find_documents(documents, limit=10)
+    assert 0 < len(found.documents) < 5
+    assert found.more
 
 
 @pytest.mark.parametrize("field", ["$where", "a.$b", "a..b", ".", "a\0b", "x" * 500, "$expr"])

@@ -107,6 +107,18 @@ def test_each_view_of_the_fleet_has_an_address(morning: Morning, query: str, exp
     assert names(read(morning, f"/{query}")) == expected
 
 
+def test_an_address_leaves_out_what_goes_without_saying_and_keeps_the_rest(morning: Morning) -> None:
+    page = read(morning, "/?state=failing&text=a%26b&sort=size&page=1")
+    assert page.css(".chips a::attr(href)").getall()[:2] == [
+        "?text=a%26b&sort=size",
+        "?state=attention&text=a%26b&sort=size",
+    ]
+    page = read(morning, "/?state=failing&sort=size")
+    heads = dict(zip(page.css("thead a::text").getall(), page.css("thead a::attr(href)").getall(), strict=True))
+    assert (heads["Size"], heads["State"]) == ("?state=failing&sort=-size", "?state=failing")
+    assert page.css("th[aria-sort=ascending] a::text").getall() == ["Size"]
+
+
 def test_pages_are_reached_and_read_by_everybody_and_nothing_of_a_site_runs(browser: Browser) -> None:
     for name, path in PAGES.items():
         browser.visit(path)

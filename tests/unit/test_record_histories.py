@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.views import histories
 from hub.views.histories import DataFile, ValueChange, compare_values, find_record, find_records, follow_record
 
 FIRST, SECOND, THIRD, FOURTH = (f"2026-11-22T0{hour}:02:03Z" for hour in range(1, 5))
@@ -52,7 +53,8 @@ def test_each_release_says_what_it_did_to_the_record(tmp_path: Path) -> None:
     record = {"_id": "a", "name": "old", "author": [{"name": "Ana"}], "_meta": {"release": FIRST}}
     changed = {"_id": "a", "name": "new", "author": [{"name": "Ana"}, {"name": "Bee"}], "_meta": {"release": SECOND}}
     releases = {FIRST: [{"_id": "b"}], SECOND: [record], THIRD: [changed], FOURTH: [{"_id": "b"}]}
-    steps = follow_record(_archive(tmp_path, releases), "a")
+    steps, older = follow_record(_archive(tmp_path, releases), "a")
+    assert not older
     assert [(step.release, step.became) for step in steps] == [
         (FIRST, "absent"),
         (SECOND, "added"),
@@ -70,10 +72,20 @@ def test_what_the_hub_notes_is_no_change_and_the_same_record_is_the_same(tmp_pat
         FIRST: [{"_id": "a", "_meta": {"last_seen": FIRST}}],
         SECOND: [{"_id": "a", "_meta": {"last_seen": SECOND}}],
     }
-    assert [step.became for step in follow_record(_archive(tmp_path, releases), "a")] == ["added", "same"]
+    assert [step.became for step in follow_record(_archive(tmp_path, releases), "a")[0]] == ["added", "same"]
 
 
 def test_true_is_not_one_and_a_long_value_is_shortened() -> None:
     changes = compare_values({"_id": "a", "open": 1, "text": "x"}, {"_id": "a", "open": True, "text": "y" * 9_000})
     assert [change.path for change in changes] == ["open", "text"]
     assert len(changes[1].after or "") == 2_000
+
+
+def test_what_was_before_the_releases_that_are_looked_at_is_not_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(histories, "MAX_RELEASES", 2)
+    record = {"_id": "a"}
+    steps, older = follow_record(_archive(tmp_path, {FIRST: [record], SECOND: [record], THIRD: [record]}), "a")
+    assert older
+    assert [(step.release, step.became) for step in steps] == [(SECOND, "present"), (THIRD, "same")]

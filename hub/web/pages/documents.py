@@ -52,7 +52,7 @@ class DocumentsPage(LookPage):
         documents = open_books().documents(name)
         found = dict(_NOTHING, count=documents.estimated_document_count())
         if query.id:
-            found["steps"] = follow_record(self.server.settings.archive_dir / name, query.id)
+            found["steps"], found["older"] = follow_record(self.server.settings.archive_dir / name, query.id)
             try:
                 found["listed"] = [find_document(documents, query.id)]
             except UsageError:
@@ -74,6 +74,7 @@ _NOTHING: dict[str, Any] = {
     "listed": [],
     "next": None,
     "steps": [],
+    "older": False,
     "counted": None,
     "overview": None,
     "open": _OPEN,

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hub.api.base import SourceHandler
-from hub.web.folding import contrast, fold, long_text
+from hub.web.folding import Folder, contrast, long_text
 from hub.web.formats import span
 from hub.web.pages.page import PageHandler
 from hub.web.pictures import bar
@@ -16,7 +16,7 @@ class LookPage(PageHandler, SourceHandler):
     template = ""
 
     def answer_json(self, found: Any) -> None:
-        self.render_page(self.template, **_SCOPE, **found)
+        self.render_page(self.template, **_SCOPE, fold=Folder().fold, **found)
 
     def may(self, role: Any) -> bool:
         """Whether whoever looks has that role."""
@@ -33,4 +33,4 @@ def _seconds(took: float | None) -> str:
     return f"{took:.1f} s" if took is not None and took < 10 else span(took)
 
 
-_SCOPE = {"fold": fold, "long_text": long_text, "contrast": contrast, "bar": bar, "part": _part, "seconds": _seconds}
+_SCOPE = {"long_text": long_text, "contrast": contrast, "bar": bar, "part": _part, "seconds": _seconds}

@@ -8,6 +8,7 @@ import msgspec
 from crawlers.runtime.history import RunEntry
 from crawlers.runtime.schema.profiles import PROFILES
 from hub.api.release import RejectsQuery, find_live
+from hub.books import open_books
 from hub.dataload.archive import list_archived
 from hub.settings import HubSettings
 from hub.views.rejects import RejectGroups, group_rejects, list_rejects
@@ -57,6 +58,7 @@ class ReleasePage(LookPage):
             "shown": coverage[:_FIELDS_SHOWN],
             "rest": coverage[_FIELDS_SHOWN:],
             "lost": [field for field, points in look.coverage_change.items() if field not in dict(coverage)],
+            "upload_fault": _upload_fault(name, look.release),
             "rejects": [it for it in rejects if it.groups],
             "profiles": PROFILES,
             "run": _run_of(settings, name, look.release),
@@ -117,6 +119,13 @@ def _others(settings: HubSettings, name: str, look: ReleaseLook | None) -> list[
 def _run_of(settings: HubSettings, name: str, release: str) -> RunEntry | None:
     """The run that made the release, if the history goes so far back."""
     return next((run for run in list_runs(settings, name, 200) if run.release == release and run.run), None)
+
+
+def _upload_fault(name: str, release: str) -> str:
+    """Why the last upload of the source failed, if it was of this release; else empty."""
+    upload = open_books().find(name).get("upload", {}).get("jobs", {}).get(name, {})
+    failed = upload.get("status") == "failed" and upload.get("release") == release
+    return str(upload.get("err") or "") if failed else ""
 
 
 def _seconds(start: str, end: str) -> float | None:

@@ -16,14 +16,14 @@ from crawlers.runtime.release import format_release, release_folder
 from hub.releases import list_releases
 from hub.status import reasons
 from hub.web.acts import ACTS, offered
-from hub.web.formats import number, parse_moment, plain, span
+from hub.web.formats import number, parse_moment, plain, short_span
 from hub.web.overview import SourceView, outcome_tone, tone_of
 from hub.web.pages.page import PageHandler
 from hub.web.pictures import bar, columns
 from hub.web.steps import find_progress, find_steps, remaining
 
 _RUNS = 60
-_RUNS_LISTED = 8
+_RUNS_LISTED = 6
 _RELEASES_LISTED = 12
 _MANIFEST_BYTES = 64_000
 _BEGINNING = 80
@@ -75,7 +75,9 @@ class SourcePage(_OneSource):
             remaining=remaining,
             pictures=_pictures(found["runs"]),
             runs=found["runs"],
-            listed=list(reversed(found["runs"]))[:_RUNS_LISTED],
+            listed=list(reversed(found["runs"]))[
+                : None if self.get_query_argument("runs", "") == "all" else _RUNS_LISTED
+            ],
             releases=[{**it, "live": it["release"] == live} for it in found["releases"][:_RELEASES_LISTED]],
             releases_in_all=len(found["releases"]),
             manifest_text=found["manifest"],
@@ -180,7 +182,7 @@ def _pictures(runs: list[RunEntry]) -> list[tuple[str, str, str]]:
     for name, values, words in (
         ("Records", [float(run.counts.records) for run in runs], number),
         ("Rejects", [float(run.counts.rejects) for run in runs], number),
-        ("Duration", spans, span),
+        ("Duration", spans, short_span),
     ):
         drawn = [
             (value, tone, f"{told}: {words(value)}") for value, tone, told in zip(values, tones, names, strict=True)
