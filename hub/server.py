@@ -189,7 +189,7 @@ class FleetHubServer(HubServer):
         self._tasks = [jobs.loop.create_task(run) for run in runs]
         logger.info("the hub listens on %s", self.settings.url)
         if self.logins.is_open:
-            link = self.logins.invite("admin")
+            link = self.logins.invite("admin", first=True)
             logger.warning(
                 "Nobody can log in yet: everybody on this machine may look, and nobody change anything by a browser. Make the first "
                 "user, an admin, here, within %d minutes: %s",

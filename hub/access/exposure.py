@@ -8,11 +8,12 @@ from hub.settings import HubSettings
 
 
 def check_exposure(settings: HubSettings) -> None:
-    """:raises UsageError: others could reach the hub, and nobody can log in."""
+    """:raises UsageError: others could reach the hub, and nobody can log in; or the users' file is wrong."""
     access = settings.access
+    users = UsersFile(access.users_file).read().users
     if settings.on_loopback and not access.hosts and not access.trusted_proxies:
         return
-    if settings.password or UsersFile(access.users_file).read().users:
+    if settings.password or users:
         return
     names = (
         f"FLEET_HUB_HOST is {settings.host!r}"

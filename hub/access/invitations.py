@@ -14,10 +14,11 @@ _MAX_KEPT = 100
 
 @dataclass(frozen=True)
 class Invitation:
-    """``role``: that of the user to be made."""
+    """``role``: that of the user to be made. ``first``: made for the first user, and for no other."""
 
     role: GrantedRole
     ends: float
+    first: bool = False
 
 
 class Invitations:
@@ -27,10 +28,10 @@ class Invitations:
         self._clock = clock
         self._open: dict[str, Invitation] = {}
 
-    def make(self, role: GrantedRole) -> str:
+    def make(self, role: GrantedRole, first: bool = False) -> str:
         """A new one: the secret for its link."""
         secret = secrets.token_urlsafe(24)
-        self._open[_key(secret)] = Invitation(role, self._clock() + VALID_SECONDS)
+        self._open[_key(secret)] = Invitation(role, self._clock() + VALID_SECONDS, first)
         while len(self._open) > _MAX_KEPT:
             del self._open[next(iter(self._open))]
         return secret

@@ -15,7 +15,7 @@ from tornado.httputil import HTTPServerRequest
 from crawlers.runtime.errors import UsageError
 from hub.access.accounts import add_user
 from hub.access.audit import Audit, Entry, now_text
-from hub.access.invitations import Invitations
+from hub.access.invitations import Invitation, Invitations
 from hub.access.lockout import Lockout
 from hub.access.passwords import is_password
 from hub.access.sessions import Sessions
@@ -105,9 +105,14 @@ class Logins:
             self._open = False
         return self._open
 
-    def invite(self, role: GrantedRole) -> str:
-        """The address at which, once, a user of that role can be made."""
-        return f"{self._settings.url}/welcome?secret={self.invitations.make(role)}"
+    def invite(self, role: GrantedRole, first: bool = False) -> str:
+        """The address at which, once, a user of that role can be made; the ``first`` one only as long as there is none."""
+        return f"{self._settings.url}/welcome?invitation={self.invitations.make(role, first)}"
+
+    def find_invitation(self, secret: str) -> Invitation | None:
+        """The invitation of that secret, if it is still good. The link in the log is not, once others may read that."""
+        invitation = self.invitations.find(secret)
+        return None if invitation and invitation.first and not self.is_open else invitation
 
     async def accept(self, secret: str, name: str, password: str, address: str) -> str:
         """Make the user to whom the invitation ``secret`` was given; the secret of a session of that user.
@@ -115,7 +120,7 @@ class Logins:
         :raises Refusal: there is no such invitation, or none any more.
         :raises UsageError: the name or the password may not be so.
         """
-        invitation = self.invitations.find(secret)
+        invitation = self.find_invitation(secret)
         if invitation is None:
             raise Refusal(403, "this link was used, or is too old: `fleet user invite` makes another")
         self.invitations.use(secret)  # first: it is good once, also for two at the same time

@@ -204,7 +204,7 @@ class InvitationsHandler(AccountsHandler):
         asked = self.read_parameters(RoleParameters)
         secret = self.server.logins.invitations.make(asked.role)
         here = f"{self.request.protocol}://{self.request.host}"
-        self.answer_json(Link(f"{here}{self.url('/welcome')}?secret={secret}", VALID_SECONDS))
+        self.answer_json(Link(f"{here}{self.url('/welcome')}?invitation={secret}", VALID_SECONDS))
 
 
 class AuditHandler(AccountsHandler):

@@ -33,7 +33,7 @@ CSRF_FIELD = "_csrf"
 _NEXT_FIELD = "next"
 # A path of ours. Browsers read // and /\ as another host, and leave out control characters.
 _LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
-_SECRET_FIELDS = {"password", "old_password", "secret"}
+_SECRET_FIELDS = {"password", "old_password", "invitation"}
 
 Parameters = TypeVar("Parameters", bound=msgspec.Struct)
 

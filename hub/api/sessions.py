@@ -26,7 +26,7 @@ class LoginParameters(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class WelcomeParameters(msgspec.Struct, forbid_unknown_fields=True):
-    secret: _Word
+    invitation: Annotated[str, msgspec.Meta(max_length=100, description="What the link has after `invitation=`.")]
     name: Annotated[str, msgspec.Meta(pattern=NAME_PATTERN, description="Letters, digits and . _ @ -, at most 64.")]
     password: Annotated[str, msgspec.Meta(min_length=MIN_CHARACTERS, max_length=MAX_CHARACTERS)]
 
@@ -95,7 +95,7 @@ class WelcomeHandler(LoginHandler):
         asked = self.read_parameters(WelcomeParameters)
         try:
             secret = await self.server.logins.accept(
-                asked.secret, asked.name, asked.password, str(self.request.remote_ip)
+                asked.invitation, asked.name, asked.password, str(self.request.remote_ip)
             )
         except Refusal as refusal:
             self.tell_refusal(refusal)
@@ -141,3 +141,5 @@ class HealthHandler(FleetHandler):
     @described("Whether the hub runs; nothing is looked at.")
     def get(self) -> None:
         self.answer_json({"status": "ok"})
+
+    head = get

@@ -255,7 +255,7 @@ def test_users_are_kept_by_the_command(hub: RunningHub, browser: Browser, tmp_pa
     listed = json.loads(hub.run("token", "list", "--json").stdout)
     assert "cleo-s" in {it["name"] for it in listed}
     link = hub.run("user", "invite", "--role", "operator").stdout.split()[-1]
-    assert link.startswith(f"{hub.url}/welcome?secret=")
+    assert link.startswith(f"{hub.url}/welcome?invitation=")
     assert hub.run("user", "remove", "cleo").returncode == 0
     assert browser.get("/fleet/whoami").status_code == 401
     assert [it["what"] for it in _audit(hub)][-1] == "remove user cleo"
@@ -264,17 +264,17 @@ def test_users_are_kept_by_the_command(hub: RunningHub, browser: Browser, tmp_pa
 def test_the_first_user_is_made_by_a_one_time_link(make_hub: MakeHub) -> None:
     hub = make_hub(FLEET_HUB_SESSION_IDLE_SECONDS="1")
     hub.start()
-    link = wait_for(lambda: re.search(r"http://\S+/welcome\?secret=\S+", hub.log.read_text()), "the link")[0]
-    secret = link.partition("secret=")[2]
+    link = wait_for(lambda: re.search(r"http://\S+/welcome\?invitation=\S+", hub.log.read_text()), "the link")[0]
+    secret = link.partition("invitation=")[2]
     with Browser(hub.url) as browser, Browser(hub.url) as late:
         assert browser.get("/fleet/status").status_code == 200
         assert browser.post("/fleet/users", json={}).status_code == 401
         assert "You will be" in browser.get(link, headers=PAGE).text
-        short = browser.post("/welcome", data={"secret": secret, "name": "anna", "password": "short"}, headers=PAGE)
+        short = browser.post("/welcome", data={"invitation": secret, "name": "anna", "password": "short"}, headers=PAGE)
         assert short.status_code == 400
-        made = browser.post("/welcome", json={"secret": secret, "name": "anna", "password": "long enough"})
+        made = browser.post("/welcome", json={"invitation": secret, "name": "anna", "password": "long enough"})
         assert made.json()["role"] == "admin"
-        late_try = {"secret": secret, "name": "eve", "password": "long enough"}
+        late_try = {"invitation": secret, "name": "eve", "password": "long enough"}
         assert late.post("/welcome", json=late_try).status_code == 403
         assert late.get("/fleet/status").status_code == 401  # from now on nobody looks without a login
         # What a page does by itself keeps no session from ending.

@@ -105,9 +105,10 @@ def test_a_held_release_is_seen_understood_and_approved(morning: Morning) -> Non
     browser.visit("/")
     assert "held" in browser.text("#row-cells .state")
     browser.click("cells")
-    browser.wait_for_text(held, "#releases")
-    browser.click(held)
+    browser.wait_for_text("12 records, 29 fewer than the 41", "#notices")
+    browser.click("Look at the release that is held")
     assert "12 records, 29 fewer than the 41" in browser.wait_for_text("Held back", "#held")
+    assert held in browser.text("h1")
     browser.click("Compare with what is published")
     shown = browser.wait_for_text("Records for instance")
     assert "29" in shown and "cells_012" in shown

@@ -12,6 +12,7 @@ class _FormPage(PageHandler):
     """A form whose answer is a page: itself again, with what was wrong, or where it was to lead to."""
 
     template = ""
+    here = ""
     needs: Role | None = None
 
     def get(self) -> None:
@@ -34,8 +35,8 @@ class _FormPage(PageHandler):
     def _render(self, reason: str = "") -> None:
         # Not the password, and not as it came: what is put into a page again is short.
         name = self.get_argument("name", "")[:64]
-        secret = self.get_argument("secret", "")[:100]
-        invitation = self.server.logins.invitations.find(secret)
+        secret = self.get_argument("invitation", "")[:100]
+        invitation = self.server.logins.find_invitation(secret)
         self.render_page(
             self.template,
             reason=reason,
@@ -43,6 +44,7 @@ class _FormPage(PageHandler):
             next=self.next_path(),
             secret=secret,
             invitation=invitation,
+            nobody=self.server.logins.is_open,
         )
 
     @property
@@ -65,6 +67,7 @@ class WelcomePage(_FormPage, WelcomeHandler):
 class AccountPage(PageHandler):
     """``/account``: who one is, and another password."""
 
+    here = ""
     needs = "reader"
 
     def get(self) -> None:
