@@ -18,6 +18,7 @@ COMMANDS = {
     "approve": "fleet.held:approve",
     "discard": "fleet.held:discard",
     "history": "fleet.history:history",
+    "logs": "fleet.logs:logs",
     "drift": "fleet.drift:drift",
     "rejects": "fleet.rejects:rejects",
     "replay": "fleet.rejects:replay",
@@ -42,7 +43,7 @@ COMMANDS = {
     "rollback": "fleet.releases:rollback",
     "pin": "fleet.releases:pin",
     "unpin": "fleet.releases:unpin",
-    "clean": "fleet.releases:clean",
+    "clean": "fleet.clean:clean",
 }
 
 

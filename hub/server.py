@@ -21,6 +21,7 @@ from hub.api.releases import DiffHandler, ReleasesHandler
 from hub.books import open_books
 from hub.dataload.intake import Intake
 from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes, manifest_states
+from hub.housekeeping import tidy_logs_daily
 from hub.jobs import FleetJobManager, listening_sockets
 from hub.keeper import Keeper
 from hub.settings import HubSettings
@@ -69,6 +70,7 @@ class FleetHubServer(HubServer):
         self.intake: Intake
         self.keeper: Keeper
         self._intake_task: asyncio.Task[None] | None = None
+        self._tidy_task: asyncio.Task[None] | None = None
 
     def configure_job_manager(self) -> None:
         loop = asyncio.get_event_loop()
@@ -166,15 +168,16 @@ class FleetHubServer(HubServer):
         self.intake = Intake(self.settings, self.find_sources, open_books(), actions)
         self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention)
         self._intake_task = jobs.loop.create_task(self.intake.run())
+        self._tidy_task = jobs.loop.create_task(tidy_logs_daily(self.settings))
         logger.info("the hub listens on %s", self.settings.url)
 
     def stop(self) -> None:
         """End everything that the hub started. Called once its loop has stopped."""
         jobs: FleetJobManager = self.managers["job_manager"]
         jobs.stop_workers()
-        if self._intake_task:
-            self._intake_task.cancel()
-            jobs.loop.run_until_complete(asyncio.gather(self._intake_task, return_exceptions=True))
+        for task in filter(None, (self._intake_task, self._tidy_task)):
+            task.cancel()
+            jobs.loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
 
     def status(self) -> bytes:
         """The status of all sources, as JSON."""

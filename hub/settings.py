@@ -26,6 +26,7 @@ class HubSettings:
     ``mongo_port``: where the embedded database listens, on loopback.
     ``user``, ``password``: the login; both empty where none is asked for, which only loopback allows.
     ``poll_seconds``: how often the shared volume is looked at, beside the file system's own notifications.
+    ``log_days``: how long the log files of the SDK are kept; 0: for ever.
     ``hub_sources_dir``: packages of sources that bring classes of their own, beside those in ``hub/dataload/sources``.
     """
 
@@ -40,6 +41,7 @@ class HubSettings:
     password: str
     workers: int
     poll_seconds: float
+    log_days: int
     hub_sources_dir: Path | None
 
     @classmethod
@@ -59,6 +61,7 @@ class HubSettings:
             password=_secret(environment, "FLEET_HUB_PASSWORD_FILE"),
             workers=_number(environment, "FLEET_HUB_WORKERS", 2, 1, 64),
             poll_seconds=_number(environment, "FLEET_HUB_POLL_SECONDS", 2, 1, 3600),
+            log_days=_number(environment, "FLEET_HUB_LOG_DAYS", 30, 0, 36500),
             hub_sources_dir=Path(hub_sources).absolute() if hub_sources else None,
         )
         if bool(settings.user) != bool(settings.password):

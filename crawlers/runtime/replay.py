@@ -37,7 +37,7 @@ from crawlers.runtime.writer import ReleaseWriter
 
 logger = logging.getLogger(__name__)
 
-_SCRATCH = ".replay-"
+SCRATCH = ".replay-"
 
 
 class Replay(msgspec.Struct, kw_only=True):
@@ -272,9 +272,9 @@ def _scratch(state: Path, dry_run: bool) -> Iterator[Path]:
     """A folder for the time of a replay; a trial leaves no trace on the shared volume."""
     if not dry_run:
         state.mkdir(parents=True, exist_ok=True)
-        for left in state.glob(f"{_SCRATCH}*"):  # by a replay that was killed: we hold the lock
+        for left in state.glob(f"{SCRATCH}*"):  # by a replay that was killed: we hold the lock
             shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=None if dry_run else state) as folder:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=None if dry_run else state) as folder:
         yield Path(folder)
 
 
