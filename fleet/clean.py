@@ -17,7 +17,6 @@ from crawlers.runtime.manifest import find_source, load_sources
 from crawlers.runtime.settings import RuntimeSettings
 from fleet.options import shared_option
 
-
 _HUB = "hub"
 
 

@@ -7,8 +7,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from crawlers.runtime.errors import UnreachableError, UsageError
-from crawlers.runtime.manifest import find_source, load_sources
+from crawlers.runtime.errors import UnreachableError
+from crawlers.runtime.manifest import find_source
 from fleet.options import who
 from hub.client import HubClient
 from hub.releases import compare, find_compared, list_releases, scratch_of

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,6 +50,6 @@ def _open_files() -> set[tuple[int, int]]:
     found = set()
     for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):
-            status = os.stat(descriptor)
+            status = descriptor.stat()
             found.add((status.st_dev, status.st_ino))
     return found

@@ -23,9 +23,8 @@ from crawlers.runtime.lock import source_lock
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.reject_files import UNPUBLISHED
 from crawlers.runtime.release import DATA, HELD, parse_release, release_folder, state_folder
-from crawlers.runtime.replay import SCRATCH
 from crawlers.runtime.run_logging import find_old_logs
-from crawlers.runtime.temporary import find_abandoned, is_temporary
+from crawlers.runtime.temporary import REPLAY_FOLDER, find_abandoned, is_temporary
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +121,7 @@ def _temporary(folder: Path, state: Path, *, thorough: bool) -> Iterator[Path]:
     """What killed processes left: each of ours keeps a lock on its files while it lives."""
     for place in (folder, state, *state.glob("*/")):
         yield from find_abandoned(place)
-    yield from state.glob(f"{SCRATCH}*/")
+    yield from state.glob(f"{REPLAY_FOLDER}*/")
     if thorough:
         stored = (state / _FILES).rglob(".*")
         yield from (path for path in stored if path.parent != state / _FILES and is_temporary(path.name))
