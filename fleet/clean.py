@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 from rich.filesize import decimal
 
 from crawlers.runtime.disk_use import size_of
@@ -100,4 +99,4 @@ def _print(found: dict[str, list[Removable]], dry_run: bool) -> None:
 
 
 def _as_json(them: list[Removable]) -> list[dict[str, Any]]:
-    return [msgspec.to_builtins(it) | {"path": str(it.path)} for it in them]
+    return [{"what": it.what, "path": str(it.path), "bytes": it.bytes} for it in them]
