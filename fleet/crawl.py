@@ -100,9 +100,9 @@ def _crawl(
                 patience=Patience(settings.timeout_seconds, settings.retry_pause_seconds),
                 on_record=show if limit else None,
                 refetch=refetch,
-                stuck_minutes=settings.stuck_minutes,
                 trigger="transform" if refetch == "never" else settings.trigger,
                 by=settings.by,
+                stuck_minutes=settings.stuck_minutes,
             )
         except Interrupted as error:
             say(f"fleet: {name}: {error}", logging.ERROR)

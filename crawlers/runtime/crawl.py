@@ -43,17 +43,17 @@ def crawl(
     patience: Patience = PATIENCE,
     on_record: Callable[[dict[str, Any]], None] | None = None,
     refetch: Refetch = "stale",
-    stuck_minutes: float | None = None,
     trigger: str = "hand",
     by: str = "",
+    stuck_minutes: float | None = None,
 ) -> Description:
     """Crawl ``source`` now and publish its release below ``shared_dir``; returns the published ``release.json``.
 
     Where the same data are published already, nothing new is: what is returned is that release's, with the outcome ``unchanged``.
 
     :param refetch: which stored pages the site is asked for again, where the source keeps its pages; ``KeptPages`` says more.
-    :param stuck_minutes: how long nothing may move before a watchdog ends this process, in place of what the manifest says; 0: for ever.
     :param trigger: what had it start, and ``by`` whom: see ``RunEntry``.
+    :param stuck_minutes: how long nothing may move before a watchdog ends this process, in place of what the manifest says; 0: for ever.
     :raises LockedError: another crawl of the source is under way.
     :raises HeldError: the publish gate holds its release back, for a person to approve or discard.
     :raises PartialError: ``limit`` cut it short.

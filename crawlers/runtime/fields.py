@@ -7,7 +7,7 @@ _EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 def filled(fields: dict[str, Any]) -> dict[str, Any]:
     """``fields`` without those that say nothing: None, and empty strings, lists and objects. 0 and False stay."""
-    return {key: value for key, value in fields.items() if value not in _EMPTY}
+    return {key: value for key, value in fields.items() if value or value not in _EMPTY}
 
 
 def listed(value: Any) -> list[Any]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from crawlers.runtime.errors import UsageError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-STUCK_MINUTES_MAX = 10_080
 TRIGGERS = ("hand", "schedule", "order")
+STUCK_MINUTES_MAX = 10_080
 PROJECT_URL = "https://github.com/crawler-fleet/crawler-fleet"
 
 
@@ -25,10 +25,10 @@ class RuntimeSettings:
     ``timeout_seconds``: how long a site may stay silent before a request counts as failed (``FLEET_TIMEOUT_SECONDS``).
     ``retry_pause_seconds``: the pause before a failed request is tried again; it doubles each time, and a site's Retry-After
     wins (``FLEET_RETRY_PAUSE_SECONDS``).
-    ``stuck_minutes``: how long a crawl may show no move before it is ended, in place of what each manifest says; 0: for ever; None:
-    the manifests' (``FLEET_STUCK_MINUTES``).
     ``trigger``: what starts the crawl, for the run history: ``hand``, ``schedule`` or ``order`` (``FLEET_TRIGGER``); ``by`` whom it
     was ordered (``FLEET_BY``).
+    ``stuck_minutes``: how long a crawl may show no move before it is ended, in place of what each manifest says; 0: for ever; None:
+    the manifests' (``FLEET_STUCK_MINUTES``).
     """
 
     data_dir: Path
@@ -37,9 +37,9 @@ class RuntimeSettings:
     contact: str
     timeout_seconds: float = 60.0
     retry_pause_seconds: float = 0.5
-    stuck_minutes: float | None = None
     trigger: str = TRIGGERS[0]
     by: str = ""
+    stuck_minutes: float | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "RuntimeSettings":
@@ -51,9 +51,9 @@ class RuntimeSettings:
             contact=_contact(environment),
             timeout_seconds=_seconds(environment, "FLEET_TIMEOUT_SECONDS", cls.timeout_seconds),
             retry_pause_seconds=_seconds(environment, "FLEET_RETRY_PAUSE_SECONDS", cls.retry_pause_seconds),
-            stuck_minutes=_stuck_minutes(environment),
             trigger=_trigger(environment),
             by=environment.get("FLEET_BY", ""),
+            stuck_minutes=_stuck_minutes(environment),
         )
 
 
@@ -62,6 +62,13 @@ def _contact(environment: Mapping[str, str]) -> str:
     if not (contact.isascii() and contact.isprintable()):  # it travels in a header
         raise UsageError(f"FLEET_CONTACT is {contact!r}: expected is an e-mail address or URL in ASCII, on one line")
     return contact
+
+
+def _trigger(environment: Mapping[str, str]) -> str:
+    trigger = environment.get("FLEET_TRIGGER") or TRIGGERS[0]
+    if trigger not in TRIGGERS:
+        raise UsageError(f"FLEET_TRIGGER is {trigger!r}: one of {', '.join(TRIGGERS)} is expected")
+    return trigger
 
 
 def _stuck_minutes(environment: Mapping[str, str]) -> float | None:
@@ -75,13 +82,6 @@ def _stuck_minutes(environment: Mapping[str, str]) -> float | None:
             f"FLEET_STUCK_MINUTES is {text!r}: expected is a number of minutes, up to {STUCK_MINUTES_MAX}; 0: a crawl may take for ever"
         )
     return minutes
-
-
-def _trigger(environment: Mapping[str, str]) -> str:
-    trigger = environment.get("FLEET_TRIGGER") or TRIGGERS[0]
-    if trigger not in TRIGGERS:
-        raise UsageError(f"FLEET_TRIGGER is {trigger!r}: one of {', '.join(TRIGGERS)} is expected")
-    return trigger
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:

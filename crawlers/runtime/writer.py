@@ -16,7 +16,7 @@ import filelock
 import msgspec
 
 from crawlers.runtime import release as protocol
-from crawlers.runtime.coverage import Coverage
+from crawlers.runtime.coverage import Coverage, Shape, shape_of
 from crawlers.runtime.errors import FleetError, LockedError, ReleaseError
 from crawlers.runtime.lock import LOCK, source_lock
 from crawlers.runtime.manifest import Manifest
@@ -26,7 +26,7 @@ from crawlers.runtime.reject_files import keep_unpublished, remove_unpublished
 from crawlers.runtime.rejects import Answer, RejectLines
 from crawlers.runtime.release import Counts, Description, ErrorCount
 from crawlers.runtime.sorted_lines import SortedLines
-from crawlers.runtime.temporary import create_temporary, remove_abandoned, temporary_path
+from crawlers.runtime.temporary import create_temporary, remove_abandoned, temporary_path, write_all
 
 logger = logging.getLogger(__name__)
 
@@ -117,16 +117,18 @@ class ReleaseWriter:
 
         :param url: the page that the record came from, for the rejects; ``response``: the answer, which has a URL of its own.
         """
-        self.counts.items += 1
         try:
             line = encode(record)
         except UnwritableError as error:
+            self.counts.items += 1
             self._reject_item(str(error), "schema", field=error.field, url=url, record=record, response=response)
             return
-        assert self._lines is not None, "write() works inside the with block, before settle()"
-        self._coverage.add(record)
-        with self._disk():
-            self._lines.add(record["_id"], line, response.note if response else url)
+        self.write_line(record["_id"], line, shape_of(record), response.note if response else url)
+
+    def write_line(self, identifier: str, line: bytes, shape: Shape, note: str = "") -> None:
+        """Add a record that ``ndjson.encode`` made a line of. ``shape``: as ``coverage.shape_of`` gives it."""
+        self.counts.items += 1
+        self._add(identifier, line, shape, note)
 
     def write_replayed(self, record: dict[str, Any]) -> None:
         """Add a record of an earlier run's rejects that passed when it was replayed. It gives way to one of this run's own.
@@ -134,10 +136,7 @@ class ReleaseWriter:
         :raises UnwritableError: it can't be in a release.
         """
         line = encode(record)
-        assert self._lines is not None, "write_replayed() works inside the with block, before settle()"
-        self._coverage.add(record)
-        with self._disk():
-            self._lines.add(record["_id"], line, _REPLAYED)
+        self._add(record["_id"], line, shape_of(record), _REPLAYED)
 
     def reject(
         self,
@@ -242,12 +241,22 @@ class ReleaseWriter:
             (protocol.RELEASE, self.release.encode()),  # and nothing else: readers that strip no newline exist
         ):
             self._files[name] = create_temporary(self.folder, name)
-            _write_all(self._files[name], content)
+            write_all(self._files[name], content)
         for file in self._files.values():
             # The hub's archive shares the inodes: from here on nobody writes to them.
             os.fchmod(file.fileno(), 0o444)
             os.fsync(file.fileno())
         place({name: temporary_path(self.folder, name) for name in protocol.PUBLISH_ORDER}, folder)
+
+    def _add(self, identifier: str, line: bytes, shape: Shape, note: str) -> None:
+        assert self._lines is not None, "records are written inside the with block, before settle()"
+        if self._failure:
+            raise self._failure
+        self._coverage.add(shape)
+        try:
+            self._lines.add(identifier, line, note)
+        except OSError as error:
+            raise self._fail(error) from error
 
     def _next_release(self) -> str:
         try:
@@ -299,7 +308,7 @@ class ReleaseWriter:
 
     def _write_data(self, parts: list[bytes]) -> None:
         content = b"".join(parts)
-        _write_all(self._files[protocol.DATA], content)
+        write_all(self._files[protocol.DATA], content)
         self._digest.update(content)
         self._bytes += len(content)
 
@@ -317,7 +326,7 @@ class ReleaseWriter:
 
     def _write_reject(self, line: bytes) -> None:
         with self._disk():
-            _write_all(self._files[protocol.REJECTS], line)
+            write_all(self._files[protocol.REJECTS], line)
         self.counts.rejects += 1
 
     @contextmanager
@@ -328,11 +337,14 @@ class ReleaseWriter:
         try:
             yield
         except OSError as error:
-            self._failure = FleetError(
-                f"{self.manifest.name}: writing release {self.release} to {self.folder} failed: {error}. It was not published. "
-                "See that the disk has room and works, and crawl again."
-            )
-            raise self._failure from error
+            raise self._fail(error) from error
+
+    def _fail(self, error: OSError) -> FleetError:
+        self._failure = FleetError(
+            f"{self.manifest.name}: writing release {self.release} to {self.folder} failed: {error}. It was not published. "
+            "See that the disk has room and works, and crawl again."
+        )
+        return self._failure
 
     def _leave(self) -> None:
         with ExitStack() as stack:  # each is done, whatever becomes of the others
@@ -346,9 +358,3 @@ class ReleaseWriter:
             if self.counts.rejects and rejects.exists():  # neither published nor held
                 stack.callback(keep_unpublished, rejects, self.folder, self.release)
             self._files, self._lines = {}, None
-
-
-def _write_all(file: IO[bytes], content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[file.write(view) :]

@@ -89,6 +89,39 @@ def test_a_record_that_poisons_even_the_list_of_identifiers_is_missing_by_its_se
     assert extra(server) < ALLOWED
 
 
+@pytest.mark.parametrize("name", ["error 500", "a reset", "no XML"])
+@pytest.mark.parametrize("number", [7, COUNT // 2, COUNT - 1])
+def test_of_a_day_that_can_not_be_cut_a_page_that_fails_costs_no_more_than_its_records(
+    tmp_path: Path, name: str, number: int
+) -> None:
+    poisoned = f"oai:test:{number:06d}"
+    with serve_oai(OaiServer(items(COUNT), page=20, seconds=False)) as server:
+        server.hostile = poison(FAULTS[name], poisoned, spares="ListIdentifiers")
+        result = harvest(server, tmp_path)
+        assert got(tmp_path) == set(server.by_identifier) - {poisoned}
+        assert [gap["identifiers"] for gap in result.gap_list] == [[poisoned]]
+        assert result.steps["passed_over"] == 1
+        assert server.requests - 1 - COUNT / 20 < ALLOWED
+
+
+def test_where_tokens_of_one_verb_are_no_good_for_another_the_records_of_an_instant_are_asked_for_one_by_one(
+    tmp_path: Path,
+) -> None:
+    struck = poison(FAULTS["error 500"], "oai:test:000150")
+
+    def hostile(arguments: Arguments, page: list[Item], times: int) -> Fault | None:
+        before = [seen["verb"] for seen in server.seen][-2]
+        if arguments["verb"] == "ListIdentifiers" and before == "ListRecords" and "resumptionToken" in arguments:
+            return Fault(body=server._error("badResumptionToken"))
+        return None if arguments["verb"] == "ListIdentifiers" else struck(arguments, page, times)
+
+    with serve_oai(OaiServer(items(300), seconds=False)) as server:
+        server.hostile = hostile
+        result = harvest(server, tmp_path)
+        assert got(tmp_path) == set(server.by_identifier) - {"oai:test:000150"}
+    assert [gap["identifiers"] for gap in result.gap_list] == [["oai:test:000150"]]
+
+
 def test_several_poisoned_records_are_named_each(server: OaiServer, tmp_path: Path) -> None:
     poisoned = [f"oai:test:{number:06d}" for number in (0, 99, 100, 2000, COUNT - 1)]
     server.hostile = poison(FAULTS["error 500"], *poisoned, spares="ListIdentifiers")

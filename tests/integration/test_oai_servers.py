@@ -97,6 +97,15 @@ def test_the_records_of_some_dates_are_in_the_release_or_in_the_gap_list(server:
     assert (outcome.code == 5) == bool(outcome.summary["gap_list"])
 
 
+@pytest.mark.parametrize("start", [(), ("--from", "2022-07-15")])
+def test_until_a_day_holds_all_of_that_day_also_where_the_server_takes_it_for_its_midnight(
+    server: str, tmp_path: Path, start: tuple[str, ...]
+) -> None:
+    outcome = harvest(server, tmp_path, *start, "--until", "2022-07-16")
+    assert outcome.code == 0, outcome.summary
+    assert set(outcome.records) >= expected("all", "2022-07-15", "2022-07-17")
+
+
 @pytest.mark.parametrize("server", ["oaipmh"], indirect=True)
 def test_several_workers_make_the_same_release_as_one(server: str, tmp_path: Path) -> None:
     one = harvest(server, tmp_path / "one")

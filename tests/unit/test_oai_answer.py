@@ -2,7 +2,7 @@
 
 import pytest
 
-from crawlers.runtime.oai.answer import AnswerError, Broken, Token, find_token, read_answer, read_records
+from crawlers.runtime.oai.answer import AnswerError, Broken, Token, find_token, read_answer
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/">'
 TOKEN = '<resumptionToken completeListSize="9" cursor="0">a&amp;b</resumptionToken>'
@@ -20,7 +20,7 @@ def answer(*records: str, token: str = TOKEN) -> bytes:
 
 
 def titles(body: bytes) -> list[str | None]:
-    return [found.metadata.findtext("{*}title") for found in read_records(body)]
+    return [found.metadata.findtext("{*}title") for found in read_answer(body).records()]
 
 
 def test_a_good_answer_is_read_as_it_is() -> None:

@@ -1,10 +1,13 @@
 """From the files of windows to records: the newest version of each wins, whatever the order in which they came."""
 
 import gzip
+import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,9 +16,9 @@ from crawlers.runtime import sorted_lines
 from crawlers.runtime.errors import FleetError
 from crawlers.runtime.oai import conversion
 from crawlers.runtime.oai.build import Built, build
-from crawlers.runtime.oai.conversion import Converter
+from crawlers.runtime.oai.converted import converted_path
 from crawlers.runtime.oai.ledger import Ledger
-from crawlers.runtime.oai.windows import DONE, Frame, WindowFileError, read_frames
+from crawlers.runtime.oai.windows import DONE, Frame, WindowFileError
 
 Version = tuple[str, str, str]  # identifier, datestamp, title; an empty title: deleted
 
@@ -54,7 +57,9 @@ def built(windows: list[Path], scratch: Path) -> tuple[dict[str, str], Built]:
     records: dict[str, str] = {}
     rejects: list[Any] = []
 
-    def accept(record: dict[str, Any]) -> None:
+    def accept(identifier: str, line: bytes, shape: tuple[str, ...]) -> None:
+        record = orjson.loads(line)
+        assert (record["_id"], tuple(record)) == (identifier, shape)
         assert record["_id"] not in records, "each identifier comes once"
         records[record["_id"]] = record.get("name", "")
 
@@ -109,7 +114,12 @@ def test_a_record_that_can_not_be_converted_is_rejected_whole_with_the_reason(wi
     )
     path.write_bytes(gzip.compress(content))
     rejects: list[Any] = []
-    build([path], tmp_path, lambda record: pytest.fail(f"accepted: {record}"), lambda *reject: rejects.append(reject))
+    build(
+        [path],
+        tmp_path,
+        lambda *given: pytest.fail(f"accepted: {given}"),
+        lambda reason, record: rejects.append((reason, record)),
+    )
     ((reason, record),) = rejects
     assert "no metadata" in reason
     assert record == {"_id": "a", "datestamp": "2024-01-01", "sets": ["all"], "metadata": None}
@@ -128,6 +138,61 @@ def test_nothing_is_left_in_the_folder_for_temporary_files(window: Any, tmp_path
     scratch.mkdir()
     built([window([(str(number), "2024-01-01", "x") for number in range(9)])], scratch)
     assert list(scratch.iterdir()) == []
+
+
+def test_a_window_is_converted_as_it_is_written_and_never_again(window: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    paths = [window([("a", "2024-01-01", "x")], [("b", "2024-01-01", "y")]), window([("a", "2024-02-02", "z")])]
+    monkeypatch.setattr(conversion, "convert_answer", lambda *given: pytest.fail("converted twice"))
+    assert built(paths, tmp_path)[0] == built(paths, tmp_path)[0] == {"a": "z", "b": "y"}
+
+
+def damaged(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def older(path: Path) -> None:
+    path.rename(path.with_suffix(".000000000000"))
+
+
+@pytest.mark.parametrize("happened", [Path.unlink, damaged, older])
+def test_what_was_converted_is_made_again_where_it_is_missing_cut_off_or_of_other_code(
+    window: Any, tmp_path: Path, happened: Callable[[Path], None]
+) -> None:
+    paths = [window([("a", "2024-01-01", "x")], [("b", "2024-01-01", "y")]), window([("c", "2024-02-02", "z")])]
+    expected = {"a": "x", "b": "y", "c": "z"}
+    happened(converted_path(paths[0]))
+    assert built(paths, tmp_path)[0] == expected
+    assert sorted((tmp_path / "converted").iterdir()) == sorted(map(converted_path, paths))
+
+
+def test_what_was_converted_of_a_window_that_was_asked_for_anew_counts_no_more(window: Any, tmp_path: Path) -> None:
+    first, second = window([("a", "2024-01-01", "sooner")]), window([("a", "2024-01-01", "later")])
+    second.rename(first)
+    assert built([first], tmp_path)[0] == {"a": "later"}
+
+
+def test_what_was_converted_and_can_not_be_read_is_removed_so_that_the_next_run_makes_it_again(
+    window: Any, tmp_path: Path
+) -> None:
+    path = window([("a", "2024-01-01", "x")])
+    made = converted_path(path)
+    content = bytearray(made.read_bytes())
+    content[-40] ^= 255
+    made.write_bytes(content)
+    with pytest.raises(FleetError, match="run this again"):
+        built([path], tmp_path)
+    assert built([path], tmp_path)[0] == {"a": "x"}
+
+
+def test_where_converting_on_the_way_fails_the_window_is_whole_and_is_converted_when_the_release_is_built(
+    window: Any, tmp_path: Path, monkeypatch: Any, caplog: Any
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(conversion, "write_end", lambda *given: None)
+        patch.setattr(conversion, "convert_answer", lambda *given: 1 / 0)
+        path = window([("a", "2024-01-01", "x")], [("b", "2024-01-01", "y")])
+    assert "ZeroDivisionError" in caplog.text
+    assert built([path], tmp_path)[0] == {"a": "x", "b": "y"}
 
 
 VERSIONS = st.lists(
@@ -150,7 +215,8 @@ def test_the_newest_are_what_a_dictionary_would_have_kept(
             expected[version[0]] = version
     kept: dict[str, Version] = {}
 
-    def accept(record: dict[str, Any]) -> None:
+    def accept(identifier: str, line: bytes, shape: tuple[str, ...]) -> None:
+        record = orjson.loads(line)
         kept[record["_id"]] = (record["_id"], record["sdDatePublished"], record["name"])
 
     with pytest.MonkeyPatch.context() as patch:
@@ -161,42 +227,31 @@ def test_the_newest_are_what_a_dictionary_would_have_kept(
     assert found.versions == sum(map(len, pages))
 
 
-def test_several_processes_make_the_same_of_it_as_one_and_so_does_what_was_converted_ahead(
+def test_several_processes_make_the_same_of_windows_as_one_thread(
     window: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(conversion, "_WORTH_PROCESSES_BYTES", 1)
+    monkeypatch.setattr(conversion, "processors", lambda: 2)
     pages = [
         [(f"{number % 70}", f"2024-01-{page + 1:02}", f"{page} {number}") for number in range(100)]
         for page in range(20)
     ]
     paths = [window(*pages[:10]), window(*pages[10:])]
-    bodies = [body for path in paths for _, body in read_frames(path)]
-    outcomes: list[list[dict[str, Any]]] = []
-    for processes, ahead in ((1, []), (2, []), (2, bodies[:5])):
-        records: list[dict[str, Any]] = []
-        with Converter(tmp_path, processes) as converter:
-            for body in ahead:
-                converter.offer(body)
-            counts = build(paths, tmp_path, records.append, lambda reason, record: pytest.fail(reason), converter)
-        assert counts == Built(versions=2000, records=70, rejects=0, deleted=0)
-        outcomes.append(records)
-    assert outcomes[0] == outcomes[1] == outcomes[2]
+    made = [converted_path(path).read_bytes() for path in paths]
+    expected = built(paths, tmp_path)
+    assert expected[1] == Built(versions=2000, records=70, rejects=0, deleted=0)
+    for path in paths:
+        converted_path(path).unlink()
+    assert built(paths, tmp_path) == expected
+    assert [converted_path(path).read_bytes() for path in paths] == made
 
 
 def test_a_process_that_is_killed_ends_the_build_with_an_error(window: Any, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(conversion, "_WORTH_PROCESSES_BYTES", 1)
-    path = window(*([(f"{page}", "2024-01-01", "x")] for page in range(30)))
-
-    def accept(record: dict[str, Any]) -> None:
-        pytest.fail("nothing is given on before all is converted")
-
-    with Converter(tmp_path, 2) as converter:
-        converter.offer(b"<OAI-PMH/>")
-        pool = converter._pool
-        assert pool is not None
-        while not pool._processes:
-            pass
-        for process in list(pool._processes.values()):
-            process.kill()
-        with pytest.raises(FleetError, match="was killed"):
-            build([path], tmp_path, accept, lambda reason, record: pytest.fail(reason), converter)
+    monkeypatch.setattr(conversion, "processors", lambda: 2)
+    paths = [window([("a", "2024-01-01", "x")]), window([("b", "2024-01-01", "x")])]
+    for path in paths:
+        converted_path(path).unlink()
+    monkeypatch.setattr(conversion, "_begin", partial(signal.raise_signal, signal.SIGKILL))
+    with pytest.raises(FleetError, match="was killed"):
+        built(paths, tmp_path)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from crawlers.runtime.ndjson import encode
-from crawlers.runtime.oai.answer import OaiRecord, read_records
+from crawlers.runtime.oai.answer import OaiRecord, read_answer
 from crawlers.runtime.oai.convert import ConversionError, convert
 from crawlers.runtime.oai.convert.dates import iso_date, iso_period
 from crawlers.runtime.oai.convert.identifiers import landing_page
@@ -24,7 +24,7 @@ TEXT = st.text(
 
 def read(body: bytes) -> OaiRecord:
     envelope = b'<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><GetRecord>' + body + b"</GetRecord></OAI-PMH>"
-    (record,) = read_records(envelope)
+    (record,) = read_answer(envelope).records()
     return record
 
 

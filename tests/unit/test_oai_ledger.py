@@ -48,7 +48,7 @@ def test_a_window_that_was_not_finished_has_no_file(ledger: Ledger) -> None:
     with pytest.raises(ZeroDivisionError), ledger.writing(1, 0, DAY - 1) as writer:
         writer.add(Frame(url="http://x.invalid/", when="", bytes=len(BODY)), BODY)
         raise ZeroDivisionError
-    assert [path.name for path in ledger.folder.iterdir()] == ["plan.json"]
+    assert [path.name for path in ledger.folder.rglob("*") if path.is_file()] == ["plan.json"]
 
 
 def test_a_window_gives_its_records_again_and_says_if_it_was_cut(ledger: Ledger) -> None:

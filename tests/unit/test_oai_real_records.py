@@ -10,7 +10,7 @@ import pytest
 from lxml import etree
 
 from crawlers.runtime.ndjson import encode
-from crawlers.runtime.oai.answer import OaiRecord, read_records
+from crawlers.runtime.oai.answer import OaiRecord, read_answer
 from crawlers.runtime.oai.convert import convert
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -26,7 +26,7 @@ def bodies(folder: str) -> Iterator[bytes]:
 @pytest.fixture(scope="module")
 def live() -> list[OaiRecord]:
     lists = (body for body in bodies("") if b"ListRecords>" in body or b"GetRecord>" in body)
-    return [record for body in lists for record in read_records(body)]
+    return [record for body in lists for record in read_answer(body).records()]
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,10 @@ def test_what_most_records_say_is_there(made: dict[str, dict[str, Any]]) -> None
 
 def test_pubmed_central_gives_844_records_with_their_identifiers() -> None:
     records = [
-        convert(record) for body in bodies("pubmedcentral") for record in read_records(body) if not record.deleted
+        convert(record)
+        for body in bodies("pubmedcentral")
+        for record in read_answer(body).records()
+        if not record.deleted
     ]
     assert len(records) == 844
     for record in records:
@@ -75,7 +78,7 @@ def test_pubmed_central_gives_844_records_with_their_identifiers() -> None:
 def test_zenodos_records_have_their_doi_licence_and_text_without_markup() -> None:
     records = {}
     for body in bodies("zenodo-2026-list_records"):
-        records |= {record.identifier: convert(record) for record in read_records(body)}
+        records |= {record.identifier: convert(record) for record in read_answer(body).records()}
     one = records["oai:zenodo.org:20568304"]
     assert one["doi"] == "10.58614/jahsm593"
     assert one["license"] == "https://creativecommons.org/licenses/by/4.0/legalcode"

@@ -4,9 +4,8 @@ http://www.openarchives.org/OAI/openarchivesprotocol.html. Nothing here touches 
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from lxml import etree
 
@@ -29,8 +28,7 @@ NO_SETS = "noSetHierarchy"
 NO_IDENTIFIER = "idDoesNotExist"
 
 
-@dataclass(frozen=True, slots=True)
-class OaiRecord:
+class OaiRecord(NamedTuple):
     """A record as a server gave it.
 
     ``datestamp``: as written, ``YYYY-MM-DD`` or ``YYYY-MM-DDThh:mm:ssZ``. ``deleted``: the server says that the record is gone.
@@ -76,6 +74,7 @@ class Answer:
     token: Token | None = None
     repairs: list[str] = field(default_factory=list)
     broken: list[Broken] = field(default_factory=list)
+    _records: list[OaiRecord] = field(default_factory=list)
 
     @property
     def error(self) -> str:
@@ -85,10 +84,11 @@ class Answer:
     def describe_errors(self) -> str:
         return "; ".join(f"{code}: {message}" if message else code for code, message in self.errors)
 
-    def records(self) -> Iterator[OaiRecord]:
+    def records(self) -> list[OaiRecord]:
         """The records. Of a ListIdentifiers answer all, too, without metadata."""
-        for element in self.elements:
-            yield _record(element)
+        if len(self._records) != len(self.elements):
+            self._records = [_record(element) for element in self.elements]
+        return self._records
 
 
 class AnswerError(Exception):
@@ -101,14 +101,6 @@ class AnswerError(Exception):
         super().__init__(message)
         self.kind = kind
         self.token = token
-
-
-def read_records(body: bytes) -> Iterator[OaiRecord]:
-    """The records in the body of an answer; those that can't be read are left out (``read_answer`` names them).
-
-    :raises AnswerError: the body is no answer.
-    """
-    return read_answer(body).records()
 
 
 def read_answer(body: bytes) -> Answer:

@@ -1,20 +1,16 @@
 """The second step of a harvest, without the network: from the files of its windows to the records of a release."""
 
-import struct
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import orjson
 
-from crawlers.runtime.oai.conversion import Converter, Version
+from crawlers.runtime.coverage import Shape
+from crawlers.runtime.oai.conversion import convert_windows
+from crawlers.runtime.oai.converted import DELETED, REJECTED, Block, read_blocks, remove_others
 from crawlers.runtime.oai.newest import Newest
-from crawlers.runtime.oai.windows import read_frames
-
-_SIZES = struct.Struct("=II")
 
 
 @dataclass(frozen=True)
@@ -30,53 +26,53 @@ class Built:
 
 
 def build(
-    windows: Iterable[Path],
+    windows: Sequence[Path],
     scratch: Path,
-    accept: Callable[[dict[str, Any]], None],
+    accept: Callable[[str, bytes, Shape], None],
     reject: Callable[[str, dict[str, Any]], None],
-    converter: Converter | None = None,
+    step: Callable[[], None] = lambda: None,
 ) -> Built:
-    """Convert the newest version of every record in ``windows`` (files, oldest first) that was not deleted.
+    """Give on the newest version of every record in ``windows`` (files, oldest first) that was not deleted. What of them is converted
+    already is not converted again.
 
-    :param scratch: a folder for temporary files, which take as much as all records together.
-    :param accept: called with each record made.
+    :param scratch: a folder for temporary files, of some 100 bytes a version.
+    :param accept: called with the ``_id`` of each record made, its line, and its shape (``coverage.shape_of``).
     :param reject: called with the reason and the record as it came, for each that can't be converted.
-    :param converter: what converts, and may have done some of it ahead.
+    :param step: called now and then while it goes on.
     :raises WindowFileError: a window's file can't be read.
     """
-    bodies = (body for path in windows for _, body in read_frames(path))
+    for folder in {window.parent for window in windows}:
+        remove_others(folder, windows)
+    convert_windows(windows, step)
     newest = Newest(scratch)
     records = rejects = 0
-    with ExitStack() as stack:
-        file = stack.enter_context(tempfile.TemporaryFile(dir=scratch, buffering=1 << 20))
-        converter = converter or stack.enter_context(Converter(scratch))
-        try:
-            for versions in converter.convert_all(bodies):
-                for version in versions:
-                    newest.add(version.identifier, version.datestamp, version.deleted)
-                    _write(file, version)
-            newest.choose()
-        finally:
-            newest.close()
-        for number, (content, reason) in enumerate(_read(file, newest.versions)):
-            if not newest.is_kept(number):
+    try:
+        for block in _blocks(windows):
+            step()
+            for identifier, datestamp, state, *_ in block.keys:
+                newest.add(identifier, datestamp, state == DELETED)
+        newest.choose()
+    finally:
+        newest.close()
+    number = 0
+    for block in _blocks(windows):
+        step()
+        first, number = number, number + len(block.keys)
+        if not newest.is_any_kept(first, number):
+            continue
+        for place, (key, content) in enumerate(zip(block.keys, block.contents(), strict=True)):
+            if not newest.is_kept(first + place):
                 continue
-            if reason:
+            if key.state == REJECTED:
                 rejects += 1
-                reject(reason, orjson.loads(content))
+                rejected = orjson.loads(content)
+                reject(rejected["reason"], rejected["record"])
             else:
                 records += 1
-                accept(orjson.loads(content))
+                accept(key.identifier, content, block.shapes[key.shape])
     return Built(newest.versions, records, rejects, newest.deleted)
 
 
-def _write(file: IO[bytes], version: Version) -> None:
-    reason = version.reason.encode("utf-8", "replace")
-    file.write(_SIZES.pack(len(version.content), len(reason)) + version.content + reason)
-
-
-def _read(file: IO[bytes], count: int) -> Iterator[tuple[bytes, str]]:
-    file.seek(0)
-    for _ in range(count):
-        content, reason = _SIZES.unpack(file.read(_SIZES.size))
-        yield file.read(content), file.read(reason).decode()
+def _blocks(windows: Sequence[Path]) -> Iterator[Block]:
+    for window in windows:
+        yield from read_blocks(window)

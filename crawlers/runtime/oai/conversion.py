@@ -1,163 +1,161 @@
-"""The answers of an OAI-PMH server converted by other processes: ahead, while the server is asked for more, and what is left, after."""
+"""The answers of an OAI-PMH server converted: those of a window under way in a thread beside it, while the server is asked for more,
+and windows of which that was not done, or not by these converters, by processes."""
 
-import hashlib
+import logging
 import os
-import pickle
 import signal
-import tempfile
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import IO, Any
 
 from lxml import etree
 
+from crawlers.runtime.coverage import shape_of
 from crawlers.runtime.errors import FleetError
 from crawlers.runtime.ndjson import UnwritableError, encode, encode_reject
-from crawlers.runtime.oai.answer import OaiRecord
+from crawlers.runtime.oai.answer import Answer, AnswerError, OaiRecord, read_answer
 from crawlers.runtime.oai.convert import ConversionError, convert
-from crawlers.runtime.oai.windows import read_body
+from crawlers.runtime.oai.converted import (
+    DELETED,
+    FOLDER,
+    KEPT,
+    REJECTED,
+    Version,
+    converted_path,
+    is_converted,
+    write_block,
+    write_end,
+)
+from crawlers.runtime.oai.windows import answered_records, read_frames
+from crawlers.runtime.temporary import create_temporary, temporary_path
+
+logger = logging.getLogger(__name__)
 
 # Of some 80 MB each: the limit of a crawler's container is 512.
 _PROCESSES_MAX = 3
-# What waits, a process: enough that none is ever idle.
-_AHEAD = 3
-# Below so many bytes of answers, other processes would take longer to start than this one to convert them.
-_WORTH_PROCESSES_BYTES = 4 << 20
+# Below so many bytes of windows, other processes would take longer to start than this one to convert them.
+_WORTH_PROCESSES_BYTES = 1 << 20
+# How many answers may wait for the thread that converts them; each is held whole.
+_WAITING_MAX = 2
 
 
-class Version(NamedTuple):
-    """A version of a record. ``content``: the record made of it, as JSON; empty if it is a deletion.
+class WindowConversion:
+    """Converts the answers of one window, in a thread of its own, into a file that gets its name by ``finish``.
 
-    ``reason``: why none could be made; ``content`` is the record as it came then.
+    It is a saving alone: where it fails, the window is converted when the release is built, and that fails for the same reason.
+
+    :param folder: that of the windows; ``name``: what tells this one from others under way.
     """
 
-    identifier: str
-    datestamp: str
-    deleted: bool
-    content: bytes
-    reason: str = ""
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder / FOLDER
+        self._name = name
+        self._room = threading.Semaphore(_WAITING_MAX)
+        self._thread = ThreadPoolExecutor(1, "oai-convert")  # begun by the first answer
+        self._file: IO[bytes] | None = None
+        self._failed = False
 
-
-class Converter:
-    """Converts bodies of answers. As a context manager it holds the processes that do so, and what they did ahead.
-
-    :param scratch: a folder for a temporary file, which takes as much as all records together.
-    :param processes: how many; 1: this one alone. :param on_body: called for each body that is converted.
-    """
-
-    def __init__(self, scratch: Path, processes: int = 0, on_body: Callable[[], None] = lambda: None) -> None:
-        self._scratch = scratch
-        self._on_body = on_body
-        self._processes = processes or processors()
-        self._pool: ProcessPoolExecutor | None = None
-        self._broken = False
-        self._lock = threading.Lock()
-        self._offered_bytes = 0
-        self._under_way = 0
-        self._made: dict[bytes, tuple[int, int]] = {}  # by digest of the body: where in the file, and how long
-
-    def __enter__(self) -> "Converter":
-        self._file = tempfile.TemporaryFile(dir=self._scratch)
+    def __enter__(self) -> "WindowConversion":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._pool:
-            if kind or self._broken:
-                # The pool itself would wait for ever for one that was just being started when another was killed.
-                for process in list((self._pool._processes or {}).values()):
-                    process.kill()
-            self._pool.shutdown(wait=kind is None, cancel_futures=True)
-        with self._lock:
+        self._thread.shutdown(cancel_futures=True)
+        if self._file is not None:
             self._file.close()
+            temporary_path(self._folder, self._name).unlink(missing_ok=True)
 
-    def offer(self, body: bytes) -> None:
-        """Convert ``body`` ahead, if a process is free for it; from any thread."""
-        with self._lock:
-            self._offered_bytes += len(body)
-            if not self._is_worth_it(self._offered_bytes) or self._under_way >= _AHEAD * self._processes:
-                return
-            try:
-                future = self._submit(body)
-            except BrokenProcessPool:  # said when the rest is converted
-                return
-            self._under_way += 1
-        digest = _digest(body)
-        future.add_done_callback(lambda done: self._keep(digest, done))
+    def add(self, body: bytes, answer: Answer | None = None) -> None:
+        """Take an answer; waits where it comes faster than it can be converted. ``answer``: ``body``, if it was read already."""
+        self._room.acquire()
+        self._thread.submit(self._convert, body, answer).add_done_callback(self._note)
 
-    def convert_all(self, bodies: Iterable[bytes]) -> Iterator[list[Version]]:
-        """The versions of records in each body, in order. Few bodies are in memory at a time.
+    def finish(self, made_of: os.stat_result, window: Path) -> None:
+        """All answers of the file ``window``, which is as ``made_of`` says, were given."""
+        self._thread.shutdown()
+        if self._failed or self._file is None:
+            return
+        write_end(self._file, made_of)
+        temporary_path(self._folder, self._name).replace(converted_path(window))
 
-        :raises FleetError: a process was killed.
-        """
-        waiting: deque[Future[bytes] | list[Version]] = deque()
-        seen_bytes = 0
+    def _convert(self, body: bytes, answer: Answer | None) -> None:
+        if self._failed:
+            return
+        if self._file is None:
+            self._folder.mkdir(exist_ok=True)
+            self._file = create_temporary(self._folder, self._name)
+        write_block(self._file, convert_answer(body, answer))
+
+    def _note(self, done: "Future[None]") -> None:
+        self._room.release()
+        if not done.cancelled() and (error := done.exception()):
+            self._failed = True
+            logger.warning("%s is converted later: %s: %s", self._name, type(error).__name__, error)
+
+
+def convert_windows(windows: Sequence[Path], step: Callable[[], None] = lambda: None) -> None:
+    """Convert those of ``windows`` that aren't, by several processes where there is much to do. ``step`` is called for each.
+
+    :raises WindowFileError: a window's file can't be read.
+    :raises FleetError: a process was killed.
+    """
+    missing = [window for window in windows if not is_converted(window)]
+    processes = min(processors(), len(missing))
+    if processes < 2 or sum(window.stat().st_size for window in missing) < _WORTH_PROCESSES_BYTES:
+        for window in missing:
+            step()
+            convert_window(window)
+        return
+    logger.info("converting %d windows by %d processes", len(missing), processes)
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_begin)
+    whole = False
+    try:
+        for _ in pool.map(convert_window, missing):
+            step()
+        whole = True
+    except BrokenProcessPool as error:
+        raise FleetError(
+            "a process that converts records was killed: perhaps there is too little memory. Nothing was published; what was "
+            "harvested is kept, and the next run converts it."
+        ) from error
+    finally:
+        if not whole:
+            # The pool itself would wait for ever for one that was just being started when another was killed.
+            for process in list((pool._processes or {}).values()):
+                process.kill()
+        pool.shutdown(wait=whole, cancel_futures=True)
+
+
+def convert_window(window: Path) -> None:
+    """Convert the file of a window.
+
+    :raises WindowFileError: it can't be read.
+    """
+    path = converted_path(window)
+    path.parent.mkdir(exist_ok=True)
+    made_of = window.stat()
+    with create_temporary(path.parent, path.name) as file:
         try:
-            for body in bodies:
-                self._on_body()
-                seen_bytes += len(body)
-                if (made := self._take(body)) is not None:
-                    waiting.append(made)
-                elif self._pool or self._is_worth_it(seen_bytes):
-                    waiting.append(self._submit(body))
-                else:
-                    waiting.append(convert_body(body))
-                if len(waiting) >= _AHEAD * self._processes:
-                    yield _result(waiting.popleft())
-            while waiting:
-                yield _result(waiting.popleft())
-        except BrokenProcessPool as error:
-            self._broken = True
-            raise FleetError(
-                "a process that converts records was killed: perhaps there is too little memory. Nothing was published; what was "
-                "harvested is kept, and the next run converts it."
-            ) from error
-
-    def _is_worth_it(self, size: int) -> bool:
-        return self._processes > 1 and size >= _WORTH_PROCESSES_BYTES
-
-    def _submit(self, body: bytes) -> "Future[bytes]":
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                self._processes, get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
-            )
-        try:
-            return self._pool.submit(_convert_and_pack, body)
-        except OSError as error:  # the pool is being closed, since one of its processes was killed
-            raise BrokenProcessPool(str(error)) from error
-
-    def _keep(self, digest: bytes, done: "Future[bytes]") -> None:
-        with self._lock:
-            self._under_way -= 1
-            if done.cancelled() or done.exception() or self._file.closed:
-                return
-            packed, start = done.result(), self._file.seek(0, os.SEEK_END)
-            self._file.write(packed)
-            self._made[digest] = (start, len(packed))
-
-    def _take(self, body: bytes) -> list[Version] | None:
-        if not self._made:
-            return None
-        digest = _digest(body)
-        with self._lock:
-            if digest not in self._made:
-                return None
-            start, size = self._made[digest]
-            self._file.seek(start)
-            return pickle.loads(self._file.read(size))  # noqa: S301 - our own file, without a name
+            for _, body in read_frames(window):
+                write_block(file, convert_answer(body))
+            write_end(file, made_of)
+            temporary_path(path.parent, path.name).replace(path)
+        finally:
+            temporary_path(path.parent, path.name).unlink(missing_ok=True)
 
 
-def convert_body(body: bytes) -> list[Version]:
-    """The records in the body of an answer."""
-    return [_version(record) for record in read_body(body)]
+def convert_answer(body: bytes, answer: Answer | None = None) -> list[Version]:
+    """The versions of records in the body of an answer; ``answer``: what was read of it, if it was already."""
+    try:
+        return [_version(record) for record in answered_records(answer or read_answer(body))]
+    except AnswerError:  # kept for people: what it should have held was asked for in another way, or is a gap
+        return []
 
 
 def processors() -> int:
@@ -180,34 +178,26 @@ def as_it_came(record: OaiRecord) -> dict[str, Any]:
 
 def _version(record: OaiRecord) -> Version:
     if record.deleted:
-        return Version(record.identifier, record.datestamp, True, b"")
+        return Version(record.identifier, record.datestamp, DELETED, b"")
     try:
-        return Version(record.identifier, record.datestamp, False, encode(convert(record)))
+        made = convert(record)
+        # A copy: what orjson gives (3.13) takes up to eight times the memory of its length, and as much time to get as to copy.
+        line = bytes(memoryview(encode(made)))
+        return Version(record.identifier, record.datestamp, KEPT, line, shape_of(made))
     except (ConversionError, UnwritableError) as error:
-        came = encode_reject(as_it_came(record))
-        return Version(record.identifier, record.datestamp, False, came, str(error))
+        content = encode_reject({"reason": str(error), "record": as_it_came(record)})
+        return Version(record.identifier, record.datestamp, REJECTED, content)
 
 
-def _convert_and_pack(body: bytes) -> bytes:
-    return pickle.dumps(convert_body(body), pickle.HIGHEST_PROTOCOL)
-
-
-def _result(waiting: "Future[bytes] | list[Version]") -> list[Version]:
-    return waiting if isinstance(waiting, list) else pickle.loads(waiting.result())  # noqa: S301 - from our own process
-
-
-def _digest(body: bytes) -> bytes:
-    return hashlib.blake2b(body, digest_size=16).digest()
-
-
-def _begin(parent: int) -> None:
+def _begin() -> None:
     """Set up a process: it leaves signals from the terminal to its parent, and ends with it, however that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    assert parent is not None
 
     # Not by prctl(2): the signal would come when the thread ends that started this process.
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -14,7 +14,8 @@ from crawlers.runtime.oai.answer import BAD_ARGUMENT, NO_FORMAT
 from crawlers.runtime.oai.dates import DAY, floor_to, is_day, parse_date
 from crawlers.runtime.oai.endpoint import AskError, Endpoint, Identify, Stopping
 from crawlers.runtime.oai.ledger import Gap, GapNote, Ledger, Plan, subtract
-from crawlers.runtime.oai.listing import Listing, TooMany
+from crawlers.runtime.oai.list_checks import TooMany
+from crawlers.runtime.oai.listing import Listing
 from crawlers.runtime.oai.planning import Planner
 from crawlers.runtime.oai.rescue import Outcome, Refused, WindowHarvest
 from crawlers.runtime.oai.showing import HarvestProgress
@@ -82,11 +83,12 @@ class Harvest:
         before = self._ledger.plan()
         identify = self._identify()
         plan, resumed = self._next_plan(before, identify)
-        try:
-            self._carry_out(plan)
-        except Refused as refusal:
-            plan = self._explain(plan, refusal)
-            self._carry_out(plan)
+        while True:
+            try:
+                self._carry_out(plan)
+                break
+            except Refused as refusal:
+                plan = self._explain(plan, refusal)
         if resumed and identify and (now := parse_date(identify.now)) and now - plan.now > _STALE_SECONDS:
             plan, _ = self._next_plan(plan, identify)
             self._carry_out(plan)
@@ -175,6 +177,11 @@ class Harvest:
 
         :raises UsageError: nothing; says what the server offers.
         """
+        if refusal.kind == BAD_ARGUMENT and plan.open_start and not plan.open_end:
+            logger.warning("%s; trying with a date to begin from as well", refusal)
+            plan = msgspec.structs.replace(plan, open_start=False)
+            self._ledger.write_plan(plan)
+            return plan
         if refusal.kind == BAD_ARGUMENT and plan.granularity == 1:
             logger.warning("%s; trying dates to the day", refusal)
             start, until = floor_to(plan.start, DAY), floor_to(plan.until, DAY) + DAY - 1

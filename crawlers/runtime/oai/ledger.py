@@ -12,7 +12,7 @@ has no file is open. The number in front counts the harvests; a later one asks a
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,8 +21,10 @@ from pathlib import Path
 import msgspec
 
 from crawlers.runtime.errors import FleetError, UsageError
+from crawlers.runtime.oai.conversion import WindowConversion
+from crawlers.runtime.oai.converted import FOLDER
 from crawlers.runtime.oai.dates import DAY, parse_date, write_date
-from crawlers.runtime.oai.windows import GAP, MEND, Window, WindowWriter
+from crawlers.runtime.oai.windows import EMPTY, GAP, MEND, Window, WindowWriter
 from crawlers.runtime.temporary import create_temporary, remove_abandoned, temporary_path
 
 PLAN = "plan.json"
@@ -96,16 +98,16 @@ class Gap:
 
 
 class Ledger:
-    """The ledger in ``folder``. ``on_answer`` is called with the body of each answer that goes into a window. Any number of processes may write windows; each window is written by one at a time."""
+    """The ledger in ``folder``. Any number of processes may write windows; each window is written by one at a time."""
 
-    def __init__(self, folder: Path, on_answer: Callable[[bytes], None] | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._on_answer = on_answer
 
     def open(self) -> None:
         """Make the folder, and remove what killed processes left half written."""
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_abandoned(self.folder)
+        remove_abandoned(self.folder / FOLDER)
 
     def plan(self) -> Plan | None:
         """The plan under way, or the last one; None where nothing was harvested yet.
@@ -129,6 +131,10 @@ class Ledger:
     def windows(self) -> list[Window]:
         """The windows that have records, or none: oldest first, by when they were harvested and then by date."""
         return [window for window in self._files() if window.state != GAP]
+
+    def filled(self) -> list[Path]:
+        """The files of the windows that have records, in the order of ``windows``."""
+        return [window.path for window in self.windows() if window.state != EMPTY]
 
     def files_of(self, run: int) -> list[Window]:
         """What the harvest ``run`` came to an end with, gaps too."""
@@ -155,19 +161,22 @@ class Ledger:
 
     @contextmanager
     def writing(self, run: int, start: int, until: int) -> Iterator[WindowWriter]:
-        """Write the file of a window. It gets its name, by the writer's ``state`` and ``until``, when the block ends well;
-        without a state there is none."""
+        """Write the file of a window, and convert it on the way. It gets its name, by the writer's ``state`` and ``until``, when the
+        block ends well; without a state there is none."""
         name = window_name(run, start, until)
         temporary = temporary_path(self.folder, name)
-        with create_temporary(self.folder, name) as file:
+        with create_temporary(self.folder, name) as file, WindowConversion(self.folder, name) as conversion:
             try:
-                writer = WindowWriter(file, temporary, until, self._on_answer)
+                writer = WindowWriter(file, temporary, until, conversion.add)
                 yield writer
                 writer.finish()
                 if not writer.state:
                     return
                 os.fsync(file.fileno())
-                temporary.replace(self.folder / f"{window_name(run, start, writer.until)}.{writer.state}.gz")
+                path = self.folder / f"{window_name(run, start, writer.until)}.{writer.state}.gz"
+                if writer.state != EMPTY:
+                    conversion.finish(os.fstat(file.fileno()), path)
+                temporary.replace(path)
                 self._sync()
             finally:
                 temporary.unlink(missing_ok=True)

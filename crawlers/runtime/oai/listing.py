@@ -1,145 +1,32 @@
 """One list of records, page by page, into a window's file: every page checked, the list's end believed only where it adds up."""
 
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
 from crawlers.runtime import http
-from crawlers.runtime.oai.answer import BAD_TOKEN, NO_RECORDS, OaiRecord, Token
-from crawlers.runtime.oai.dates import DAY, floor_to, parse_date, write_date
-from crawlers.runtime.oai.endpoint import AskError, Endpoint, Reply
-from crawlers.runtime.oai.ledger import Plan
+from crawlers.runtime.oai.answer import BAD_TOKEN, NO_RECORDS, Answer, Token
+from crawlers.runtime.oai.endpoint import AskError, Reply
+from crawlers.runtime.oai.list_checks import LOOP, RECORD_TRIES, SKIP, ListChecks, ListFailed, TooMany
 from crawlers.runtime.oai.windows import DONE, WindowWriter
 
-logger = logging.getLogger(__name__)
-
-# A record by itself: it was asked for in vain before, as part of a page.
-RECORD_TRIES = 3
 _EMPTY_PAGES = 100
-_EDGES = 3
-SHORT = "short"
-SKIP = "skip"
-LOOP = "loop"
-HOLE = "hole"
+# So many records that can't be had one after the other are more than a bad one.
+RECORD_FAILURES_MAX = 20
 
 
-class ListFailed(Exception):
-    """A list did not come to its end. ``kind``: as in ``AskError``, a protocol error, or one of this module's.
-
-    ``records``: how many came.
-    """
-
-    def __init__(self, kind: str, message: str, status: int = 0) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.status = status
-        self.records = 0
-
-
-class TooMany(Exception):
-    """The window holds more records than it should.
-
-    ``size``: how many, None where the server doesn't say; ``page``: how many are on one page; ``dates``: from when to when those on
-    the first page are, in seconds since 1970; None where they are in no order.
-    """
-
-    def __init__(self, size: int | None, page: int, dates: tuple[int, int] | None) -> None:
-        super().__init__()
-        self.size = size
-        self.page = page
-        self.dates = dates
-
-
-@dataclass
-class Seen:
-    """What a list gave so far. ``last``: the latest datestamp; ``in_order``: whether none was older than one before it.
-
-    ``missing``: the records that are, by identifier, with the reason; ``lost``: why others may be that can't be named.
-    ``page_seconds``: from the first date on the last page to the last one; ``strict``: whether the first page held nothing but
-    what was asked for.
-    ``edges``: the dates at which the first pages were turned: that of the last record on one, and of the first on the next.
-    """
-
-    records: int = 0
-    deleted: int = 0
-    pages: int = 0
-    size: int | None = None
-    first_cursor: int | None = None
-    first: str = ""
-    last: str = ""
-    in_order: bool = True
-    holes: bool = False
-    page_keys: set[int] = field(default_factory=set)
-    missing: dict[str, str] = field(default_factory=dict)
-    lost: str = ""
-    page_seconds: int = 0
-    strict: bool = False
-    edges: list[tuple[str, str]] = field(default_factory=list)
-
-    def add_page(self, records: list[OaiRecord]) -> None:
-        if self.pages and records and len(self.edges) < _EDGES:
-            self.edges.append((self.last, records[0].datestamp))
-        for record in records:
-            if not record.datestamp or record.datestamp < self.last:
-                self.in_order = False
-            else:
-                self.last = record.datestamp
-            self.first = self.first or record.datestamp
-            self.deleted += record.deleted
-        if records:
-            first, last = parse_date(records[0].datestamp), parse_date(records[-1].datestamp)
-            self.page_seconds = max(last - first, 0) if first is not None and last is not None else 0
-        self.records += len(records)
-        self.pages += 1
-
-    def resume_at(self, start: int, granularity: int) -> int | None:
-        """From where the rest of the list can be asked for by date; None where that would be no gain, or leave some out."""
-        moment = parse_date(self.last) if self.in_order and self.first != self.last and not self.holes else None
-        if moment is None or (moment := floor_to(moment, granularity)) <= start:
-            return None
-        return moment
-
-
-class Listing:
-    """Lists one window, from ``start`` to ``until``, into ``writer``."""
-
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        plan: Plan,
-        start: int,
-        until: int,
-        on_page: Callable[[int], None] = lambda records: None,
-    ) -> None:
-        self._endpoint = endpoint
-        self._plan = plan
-        self.start = start
-        self.until = until
-        self.seen = Seen()
-        self._on_page = on_page
-
-    def arguments(self) -> dict[str, str]:
-        """Those of the window's first request."""
-        plan = self._plan
-        found = {"metadataPrefix": plan.prefix}
-        # A person's own words only where they mean the same: both ends of a range have to be written alike (section 3.3.1).
-        whole = (plan.open_start or parse_date(plan.asked_from) == self.start) and (
-            plan.open_end or parse_date(plan.asked_until, end=True) == self.until
-        )
-        if not (plan.open_start and self.start == plan.start):
-            found["from"] = (whole and plan.asked_from) or write_date(self.start, plan.granularity)
-        if not (plan.open_end and self.until == plan.until):
-            found["until"] = (whole and plan.asked_until) or write_date(self.until, plan.granularity)
-        if plan.set:
-            found["set"] = plan.set
-        return found
+class Listing(ListChecks):
+    """Lists one window into ``writer``."""
 
     def run(
-        self, writer: WindowWriter, tries: int = http.RETRIES + 1, limit: int | None = None, cap: int | None = None
+        self,
+        writer: WindowWriter,
+        tries: int = http.RETRIES + 1,
+        limit: int | None = None,
+        cap: int | None = None,
+        *,
+        whole: bool = False,
     ) -> None:
         """Walk through the list to its end.
 
         :param limit: of records that the server may announce; ``cap``: of records that it may give without having announced any.
+        :param whole: the window can't be cut into smaller ones: a page that fails is passed over, and its records asked for one by one.
         :raises ListFailed: the end was not reached, or can't be believed. What came is in ``writer`` and in ``seen``.
         :raises TooMany: nothing is wrong, but the window should be a smaller one.
         """
@@ -150,11 +37,14 @@ class Listing:
             except AskError as error:
                 if error.status >= 400 and self._endpoint.try_tokens_as_written(token_text):
                     continue
-                if error.token is None or not error.token.text or error.token.text == token_text:
+                if error.token is not None and error.token.text and error.token.text != token_text:
+                    self._endpoint.count("token_by_looks")
+                    seen.holes = True
+                    token: Token | None = error.token
+                elif (whole or seen.is_instant()) and (listed := self._pass_over(writer, arguments, error)):
+                    token = listed.token
+                else:
                     raise ListFailed(error.kind, str(error), error.status) from error
-                self._endpoint.count("token_by_looks")
-                seen.holes = True
-                token: Token | None = error.token
             else:
                 if reply.answer.error == BAD_TOKEN and self._endpoint.try_tokens_as_written(token_text):
                     continue
@@ -180,7 +70,7 @@ class Listing:
 
     def _take(self, writer: WindowWriter, reply: Reply, token: Token | None) -> None:
         seen, answer = self.seen, reply.answer
-        records = list(answer.records())
+        records = answer.records()
         if records:
             key = hash(tuple(record.identifier for record in records))
             if key in seen.page_keys:
@@ -191,7 +81,7 @@ class Listing:
         if seen.pages == 0 and token is not None:
             seen.size = token.size
         self._check_range(records, reply)
-        writer.add(reply.frame, reply.body)
+        writer.add(reply.frame, reply.body, answer)
         writer.state = DONE
         self._check_dates(records)
         self._endpoint.proved = True
@@ -216,9 +106,37 @@ class Listing:
             told = answer.broken[0].reason if answer.broken else answer.describe_errors() or "no record"
             self.seen.missing[identifier] = f"{reason}; GetRecord: {told}"
             return False
-        writer.add(reply.frame, reply.body)
+        writer.add(reply.frame, reply.body, answer)
         writer.state = DONE
         return True
+
+    def _pass_over(self, writer: WindowWriter, arguments: dict[str, str], error: AskError) -> Answer | None:
+        """Ask for the records of a page that fails one by one. ListIdentifiers names them, to the same dates or token, and gives the
+        token of the next page: so what an instant costs is what is on its page, and not all that is in it. None: it doesn't.
+
+        :raises ListFailed: too many of them can't be had, either.
+        """
+        try:
+            reply = self._endpoint.list_identifiers(arguments, 1)
+        except AskError:
+            return None
+        records = reply.answer.records()
+        known = writer.identifiers() if records else set()
+        if not records or reply.answer.broken or any(record.identifier in known for record in records):
+            return None
+        self._endpoint.count("passed_over")
+        writer.add(reply.frame, reply.body, reply.answer)
+        self.seen.add_page(records)
+        self._on_page(len(records))
+        failed = 0
+        for record in records:
+            if record.deleted:
+                writer.state = DONE
+                continue
+            failed = 0 if self.fetch(writer, record.identifier, str(error)) else failed + 1
+            if failed > RECORD_FAILURES_MAX:
+                raise ListFailed(error.kind, str(error), error.status) from error
+        return reply.answer
 
     def _ends_here(self, reply: Reply) -> bool:
         """Whether the answer says that there is nothing, or nothing more."""
@@ -233,102 +151,3 @@ class Listing:
             kind = BAD_TOKEN if error == BAD_TOKEN else error
             raise ListFailed(kind, f"{reply.frame.url}: {reply.answer.describe_errors()}", reply.frame.status)
         return False
-
-    def _check_cursor(self, writer: WindowWriter, cursor: int, records: list[OaiRecord]) -> None:
-        """See whether the server is further down the list than we are: it has skipped records then."""
-        seen = self.seen
-        if seen.pages == 0:
-            seen.first_cursor = cursor
-        if seen.first_cursor is None or self._endpoint.cursors_lie or cursor <= seen.records + seen.first_cursor:
-            return
-        told = f"the cursor is at {cursor}, after {seen.records} records"
-        skipped = self._skipped(writer, [(seen.last, records[0].datestamp)] if records else [], records)
-        if skipped is None:
-            raise ListFailed(SHORT, told)
-        if skipped:
-            raise ListFailed(SKIP, told)
-        self._endpoint.cursors_lie = True
-
-    def _check_end(self, writer: WindowWriter) -> None:
-        seen = self.seen
-        if seen.holes:
-            raise ListFailed(HOLE, "a page could not be read; the list went on by its token")
-        # The size may be an estimate (section 3.5).
-        if seen.size is None or seen.records >= seen.size or self._endpoint.sizes_lie:
-            return
-        told = f"{seen.records} records came, {seen.size} were announced"
-        skipped = self._skipped(writer, [*seen.edges, (seen.last, "")], [])
-        if skipped is None:
-            raise ListFailed(SHORT, told)
-        if skipped:
-            seen.last = seen.edges[0][0] if seen.edges else seen.last  # what came up to here is whole
-            raise ListFailed(SKIP, told)
-        self._endpoint.sizes_lie = True
-        self._endpoint.count("sizes_doubted")
-        logger.warning("%s: %s, but nothing was skipped: its completeListSize is not heeded", self._endpoint.url, told)
-
-    def _skipped(self, writer: WindowWriter, edges: list[tuple[str, str]], current: list[OaiRecord]) -> bool | None:
-        """Whether there are records between two pages that came on neither: what is dated so is asked for. None: it can't be told.
-
-        ``edges``: as in ``Seen``; the second date is empty at the end of the list.
-        """
-        if not edges or not self.seen.in_order:
-            return None
-        known = writer.identifiers() | {record.identifier for record in current}
-        for last, first in edges:
-            start, until = parse_date(last), parse_date(first) if first else self.until
-            if start is None or until is None or until < start:
-                return None
-            between = Listing(self._endpoint, self._plan, start, until)
-            try:
-                reply = self._endpoint.list_records(between.arguments(), RECORD_TRIES)
-            except AskError as error:
-                raise ListFailed(error.kind, str(error), error.status) from error
-            if any(record.identifier not in known for record in reply.answer.records()):
-                self._endpoint.tokens_skip = True
-                self._endpoint.count("skips_found")
-                return True
-            if reply.answer.error or (reply.answer.token and reply.answer.token.text):
-                return None
-        return False
-
-    def _dates(self) -> tuple[int, int] | None:
-        first, last = parse_date(self.seen.first), parse_date(self.seen.last)
-        return (first, last) if self.seen.in_order and first is not None and last is not None else None
-
-    def _check_range(self, records: list[OaiRecord], reply: Reply) -> None:
-        """See whether a later page is still of the dates asked for: django-oai-pmh reads ``until`` as ``from`` there, and leaves out
-        what lies between. Of an instant nothing is left out so: its list only goes on too far.
-        """
-        seen, arguments = self.seen, self.arguments()
-        dates = [record.datestamp for record in records if record.datestamp]
-        moments = (
-            [moment for text in (min(dates), max(dates)) if (moment := parse_date(text)) is not None] if dates else []
-        )
-        # By less than a day it may miss: Digital Commons takes the whole day of an ``until`` at midnight.
-        inside = all(
-            ("from" not in arguments or moment > self.start - DAY)
-            and ("until" not in arguments or moment < self.until + DAY)
-            for moment in moments
-        )
-        if seen.pages == 0:
-            seen.strict = inside
-        elif seen.strict and not inside and self.until - self.start >= self._plan.granularity:
-            raise ListFailed(
-                SHORT, f"{reply.frame.url}: a page after the first holds records of other dates than asked for"
-            )
-
-    def _check_dates(self, records: list[OaiRecord]) -> None:
-        """See whether the server heeds the dates that it was asked for."""
-        if self.seen.pages or self._endpoint.ignores_dates or not records:
-            return
-        arguments = self.arguments()
-        for record in (records[0], records[-1]):
-            moment = parse_date(record.datestamp)
-            if moment is None:
-                continue
-            if ("from" in arguments and moment < self.start - DAY) or (
-                "until" in arguments and moment > self.until + DAY
-            ):
-                self._endpoint.ignores_dates = True
-                self._endpoint.count("dates_ignored")

@@ -29,8 +29,9 @@ class Newest:
     def add(self, identifier: str, datestamp: str, deleted: bool) -> None:
         """Take the next version."""
         # Sorts by identifier, then datestamp, then place. A day comes before its seconds: it says less.
-        key = f"{identifier.translate(_ESCAPED)}\t{datestamp.translate(_ESCAPED)}\t{self.versions:012d}\t{'-' if deleted else '+'}"
-        self._lines.add(key, b"")
+        if not (identifier.isprintable() and datestamp.isprintable()):
+            identifier, datestamp = identifier.translate(_ESCAPED), datestamp.translate(_ESCAPED)
+        self._lines.add(f"{identifier}\t{datestamp}\t{self.versions:012d}\t{'-' if deleted else '+'}", b"")
         self.versions += 1
 
     def choose(self) -> None:
@@ -49,6 +50,10 @@ class Newest:
     def is_kept(self, number: int) -> bool:
         """Whether the version that came as this number, from 0, is the newest of its record, and no deletion."""
         return bool(self._keep[number >> 3] >> (number & 7) & 1)
+
+    def is_any_kept(self, first: int, end: int) -> bool:
+        """Whether one of the versions from number ``first`` on, before ``end``, may be kept; sure where the answer is no."""
+        return any(self._keep[first >> 3 : (end + 7) >> 3])
 
     def close(self) -> None:
         """Forget what is on disk."""

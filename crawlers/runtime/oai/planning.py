@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from crawlers.runtime.oai.dates import floor_to
 from crawlers.runtime.oai.ledger import Plan, Range
-from crawlers.runtime.oai.listing import TooMany
+from crawlers.runtime.oai.list_checks import TooMany
 
 # A window is meant to have about this many records: few windows for a quiet archive, little to repeat for a busy one.
 WINDOW_RECORDS = 20_000

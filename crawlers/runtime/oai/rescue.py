@@ -10,7 +10,8 @@ from crawlers.runtime.oai.answer import BAD_ARGUMENT, BAD_TOKEN, BAD_VERB, NO_FO
 from crawlers.runtime.oai.dates import floor_to, parse_date, write_date
 from crawlers.runtime.oai.endpoint import AskError, Endpoint
 from crawlers.runtime.oai.ledger import GapNote, Ledger, Plan, Range
-from crawlers.runtime.oai.listing import HOLE, LOOP, SHORT, SKIP, ListFailed, Listing
+from crawlers.runtime.oai.list_checks import HOLE, LOOP, SHORT, SKIP, ListFailed
+from crawlers.runtime.oai.listing import RECORD_FAILURES_MAX, Listing
 from crawlers.runtime.oai.windows import DONE, EMPTY, WindowWriter
 
 logger = logging.getLogger(__name__)
@@ -19,7 +20,6 @@ logger = logging.getLogger(__name__)
 _RESCUE_TRIES = 2
 # So many windows that fail one after the other are more than one bad record, halved down to its second.
 _FAILURES_MAX = 48
-_RECORD_FAILURES_MAX = 20
 _TOKEN_KINDS = {BAD_TOKEN, SHORT, SKIP, LOOP, HOLE}
 # What is wrong with the whole harvest, unless the server answered such requests before.
 _REFUSALS = {BAD_ARGUMENT, NO_FORMAT, NO_SETS}
@@ -99,7 +99,7 @@ class WindowHarvest:
         rest = None
         with self._ledger.writing(self._plan.run, start, until) as writer:
             try:
-                listing.run(writer, tries, limit, cap)
+                listing.run(writer, tries, limit, cap, whole=self._is_instant(start, until))
             except ListFailed as failure:
                 resume_at = None
                 if failure.kind != SHORT and not self._endpoint.ignores_dates:
@@ -210,7 +210,7 @@ class WindowHarvest:
                 failed = 0
                 continue
             failed += 1
-            if failed > _RECORD_FAILURES_MAX:
+            if failed > RECORD_FAILURES_MAX:
                 self._probe(failure)
                 for lost in wanted[number + 1 :]:
                     listing.seen.missing[lost] = f"{failure}; not asked for, as {failed} before it failed"
@@ -231,7 +231,7 @@ class WindowHarvest:
             answer = reply.answer
             if answer.error and answer.error != NO_RECORDS:
                 raise ListFailed(answer.error, answer.describe_errors(), reply.frame.status)
-            writer.add(reply.frame, reply.body)
+            writer.add(reply.frame, reply.body, answer)
             for record in answer.records():
                 if not record.deleted:
                     found[record.identifier] = None

@@ -23,7 +23,7 @@ from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.http import Patience
 from crawlers.runtime.oai.endpoint import Endpoint, Stopping
 from crawlers.runtime.oai.ledger import Ledger, Plan, Range, subtract, window_name
-from crawlers.runtime.oai.listing import TooMany
+from crawlers.runtime.oai.list_checks import TooMany
 from crawlers.runtime.oai.rescue import Outcome, Refused, ServerDown, WindowHarvest
 from crawlers.runtime.oai.transport import Transport
 from crawlers.runtime.settings import RuntimeSettings

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
+import orjson
+
 from crawlers.runtime import http
 from crawlers.runtime.errors import FleetError
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.oai.answer import read_answer
 from crawlers.runtime.oai.build import build
-from crawlers.runtime.oai.conversion import Converter, as_it_came
+from crawlers.runtime.oai.conversion import as_it_came
 from crawlers.runtime.oai.convert import ConversionError, convert
 from crawlers.runtime.oai.endpoint import AskError
 from crawlers.runtime.oai.harvest import Wanted
@@ -29,13 +31,16 @@ def crawl_oai(run: Run) -> None:
     if run.limit:
         _try_out(run, access, wanted)
         return
-    with Converter(run.writer.folder, on_body=run.tally.step) as converter:
-        ledger = Ledger(state_folder(run.writer.folder.parent, manifest.name) / LEDGER, converter.offer)
-        run_harvest(access, manifest, wanted, ledger, run.tally)
-        paths = [window.path for window in ledger.windows()]
-        run.tally.pages += len(paths)
-        reject = lambda reason, record: run.writer.reject(reason, record=record)  # noqa: E731
-        built = build(paths, run.writer.folder, run.accept, reject, converter)
+    ledger = Ledger(state_folder(run.writer.folder.parent, manifest.name) / LEDGER)
+    run_harvest(access, manifest, wanted, ledger, run.tally)
+    run.tally.pages += len(ledger.windows())
+    built = build(
+        ledger.filled(),
+        run.writer.folder,
+        lambda identifier, line, shape: run.accept(orjson.loads(line)),
+        lambda reason, record: run.writer.reject(reason, record=record),
+        run.tally.step,
+    )
     run.deleted = built.deleted
     run.gaps = [gap.describe() for gap in ledger.gaps()]
     for gap in run.gaps:

@@ -13,7 +13,6 @@ from crawlers.runtime import http
 from crawlers.runtime.crawl import code_version
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.oai.build import build
-from crawlers.runtime.oai.conversion import Converter
 from crawlers.runtime.oai.endpoint import Endpoint
 from crawlers.runtime.oai.harvest import Harvest, Wanted, Windows
 from crawlers.runtime.oai.ledger import Ledger, Plan
@@ -75,15 +74,14 @@ def harvest_to(folder: Path, access: Access, wanted: Wanted) -> Harvested:
     result = Harvested(str(folder))
     with stopping() as stop, ReleaseWriter(folder, manifest, code_version=code_version(), folder=folder) as writer:
         tally = Tally()
-        with stop.heeding(), Converter(folder) as converter:
-            ledger = Ledger(folder / LEDGER, converter.offer)
+        with stop.heeding():
+            ledger = Ledger(folder / LEDGER)
             run_harvest(access, manifest, wanted, ledger, tally, result)
             built = build(
-                [window.path for window in ledger.windows()],
+                ledger.filled(),
                 folder,
-                writer.write,
+                writer.write_line,
                 lambda reason, record: writer.reject(reason, record=record),
-                converter,
             )
         result.gap_list = [gap.describe() for gap in ledger.gaps()]
         counts = writer.settle()

@@ -15,7 +15,7 @@ from typing import IO
 import msgspec
 
 from crawlers.runtime.errors import FleetError
-from crawlers.runtime.oai.answer import AnswerError, OaiRecord, read_answer
+from crawlers.runtime.oai.answer import Answer, AnswerError, OaiRecord, read_answer
 
 DONE = "done"
 EMPTY = "empty"
@@ -57,11 +57,11 @@ class WindowFileError(FleetError):
 class WindowWriter:
     """Writes frames to ``file``, which lies at ``path`` and stays open.
 
-    ``on_answer`` is called with each body. ``state`` and ``until``: what the window is going to be, and where it ends; whoever adds to it says so.
+    ``on_answer`` is called with each body, and what was read of it, if it was. ``state`` and ``until``: what the window is going to be, and where it ends; whoever adds to it says so.
     """
 
     def __init__(
-        self, file: IO[bytes], path: Path, until: int, on_answer: Callable[[bytes], None] | None = None
+        self, file: IO[bytes], path: Path, until: int, on_answer: Callable[[bytes, Answer | None], None] | None = None
     ) -> None:
         self.until = until
         self.state = EMPTY
@@ -70,13 +70,13 @@ class WindowWriter:
         self._buffer = io.BufferedWriter(file, 1 << 18)
         self._gzip = self._member()
 
-    def add(self, frame: Frame, body: bytes) -> None:
-        """Add an answer."""
+    def add(self, frame: Frame, body: bytes, answer: Answer | None = None) -> None:
+        """Add an answer; ``answer``: what was read of ``body``, if it was already."""
         self._gzip.write(msgspec.json.encode(frame) + b"\n")
         self._gzip.write(body)
         self._gzip.write(b"\n")
         if self._on_answer:
-            self._on_answer(body)
+            self._on_answer(body, answer)
 
     def identifiers(self) -> set[str]:
         """Those of the records written so far."""
@@ -122,16 +122,14 @@ def read_window(path: Path) -> Iterator[OaiRecord]:
     :raises WindowFileError: it is cut off or was changed.
     """
     for _, body in read_frames(path):
-        yield from read_body(body)
+        try:
+            yield from answered_records(read_answer(body))
+        except AnswerError:  # kept for people: what it should have held was asked for in another way, or is a gap
+            continue
 
 
-def read_body(body: bytes) -> Iterator[OaiRecord]:
-    """The records in the body of one answer, as ``read_window`` says."""
-    try:
-        answer = read_answer(body)
-    except AnswerError:  # kept for people: what it should have held was asked for in another way, or is a gap
-        return
+def answered_records(answer: Answer) -> list[OaiRecord]:
+    """The records in an answer, as ``read_window`` says."""
     if answer.verb == "ListIdentifiers":
-        yield from (record for record in answer.records() if record.deleted)
-    else:
-        yield from answer.records()
+        return [record for record in answer.records() if record.deleted]
+    return answer.records()

@@ -109,14 +109,14 @@ def agent(text: str) -> dict[str, Any]:
     """Whoever ``text`` names: a person where it is written as one, an organisation where a word says so, else only a name."""
     if not text:
         return {}
-    if orcid := orcid_url(text):
+    if "000" in text and (orcid := orcid_url(text)):
         name = _ORCID_AFTER.sub(" ", text).strip(" ,;")
         return {**person(name or orcid), "identifier": orcid}
     if not _ORGANISATION.isdisjoint(text.lower().replace(",", " ").split()):
         return organisation(text)
     if "," in text:
-        made = person(text)
-        return made if "familyName" in made else {"name": text}
+        family, given = _parts(text)
+        return {"@type": "Person", "name": text, "givenName": given, "familyName": family} if family else {"name": text}
     return {"url": text} if is_url(text) else {"name": text}
 
 
