@@ -30,6 +30,7 @@ from crawlers.runtime.heartbeat import remove_heartbeat
 from crawlers.runtime.held import find_held
 from crawlers.runtime.json_files import read_json, write_json
 from crawlers.runtime.lock import is_locked, source_lock
+from crawlers.runtime.masking import mask
 from crawlers.runtime.pace import Pace, advance
 from crawlers.runtime.release import Counts, Description, ErrorCount, format_release, read_release
 from crawlers.runtime.schedule import Schedule
@@ -116,7 +117,7 @@ def recorded(
     except BaseException as error:
         run.exit_code = getattr(error, "exit_code", EXIT_FAILED)
         run.outcome = _outcome_of(error, run.exit_code)
-        run.message = str(error) or type(error).__name__
+        run.message = mask(str(error)) or type(error).__name__
         raise
     finally:
         tally.fill(writer.counts)
