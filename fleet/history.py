@@ -7,12 +7,15 @@ import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from crawlers.runtime.history import RunEntry, read_history
+from crawlers.runtime.history import read_history
 from crawlers.runtime.manifest import find_source
 from crawlers.runtime.release import release_folder
+from crawlers.runtime.run_entry import RunEntry
 from crawlers.runtime.settings import RuntimeSettings
 from fleet.options import shared_option
+from fleet.terminal import safe
 
 COLOURS = {
     "published": "green",
@@ -50,14 +53,20 @@ def history(name: str, last: int, shared: Path | None, as_json: bool) -> None:
 
 def _print(runs: list[RunEntry]) -> None:
     table = Table(box=None, pad_edge=False)
-    for heading in ("started", "outcome", "seconds", "records", "rejects", "failed pages", "code"):
+    for heading in ("started", "outcome", "by", "seconds", "records", "rejects", "failed pages", "code"):
         right = heading in ("seconds", "records", "rejects", "failed pages")
         table.add_column(heading, justify="right" if right else "left", no_wrap=True)
     for run in runs:
         counts = run.counts
         numbers = [_seconds(run), counts.records, counts.rejects, counts.failed_requests]
         outcome = f"[{COLOURS.get(run.outcome, 'default')}]{run.outcome}[/]"
-        table.add_row(run.started, outcome, *(str(number) for number in numbers), run.code_version)
+        table.add_row(
+            run.started,
+            outcome,
+            Text(safe(run.by or run.trigger or "-")),
+            *(str(number) for number in numbers),
+            run.code_version,
+        )
     console = Console(width=max(Console().width, 100), highlight=False)
     console.print(table)
     for run in runs:

@@ -12,10 +12,11 @@ import msgspec
 from crawlers.runtime import release as protocol
 from crawlers.runtime.errors import FleetError, LockedError
 from crawlers.runtime.held import find_held
-from crawlers.runtime.history import RunEntry, append, settle_held
+from crawlers.runtime.history import append, settle_held
 from crawlers.runtime.lock import source_lock
 from crawlers.runtime.publishing import place, remove_held
 from crawlers.runtime.release import Description, format_release
+from crawlers.runtime.run_entry import RunEntry
 from crawlers.runtime.temporary import create_temporary, remove_abandoned, temporary_path
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from crawlers.runtime.errors import FleetError, HeldError, Interrupted, PageError, ReleaseError, StuckError
 from crawlers.runtime.gate import judge, require_whole
-from crawlers.runtime.history import RunEntry, recorded
+from crawlers.runtime.history import recorded
 from crawlers.runtime.housekeeping import tidy_after_crawl
 from crawlers.runtime.http import PATIENCE, Patience
 from crawlers.runtime.loading import load_parse
@@ -23,6 +23,7 @@ from crawlers.runtime.progress import Progress
 from crawlers.runtime.release import DATA, Description, read_description, read_release, state_folder
 from crawlers.runtime.replayed import add_replayed, remove_consumed
 from crawlers.runtime.run import Run
+from crawlers.runtime.run_entry import RunEntry
 from crawlers.runtime.run_logging import RunLogHandler
 from crawlers.runtime.settings import CHECKOUT
 from crawlers.runtime.signals import stopping

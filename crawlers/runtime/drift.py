@@ -4,7 +4,7 @@ from statistics import median
 
 import msgspec
 
-from crawlers.runtime.history import RunEntry
+from crawlers.runtime.run_entry import RunEntry
 
 # Runs that made a release, whatever became of it; one that a person discarded is no measure for later ones.
 _MADE = ("published", "unchanged", "held")

@@ -31,8 +31,9 @@ from crawlers.runtime.held import find_held
 from crawlers.runtime.json_files import read_json, write_json
 from crawlers.runtime.lock import is_locked, source_lock
 from crawlers.runtime.masking import mask
-from crawlers.runtime.pace import Pace, advance
-from crawlers.runtime.release import Counts, Description, ErrorCount, format_release, read_release
+from crawlers.runtime.pace import Pace, advance, replay_pace
+from crawlers.runtime.release import format_release, read_release
+from crawlers.runtime.run_entry import RunEntry
 from crawlers.runtime.schedule import Schedule
 from crawlers.runtime.tally import Tally
 from crawlers.runtime.temporary import create_temporary, remove_abandoned, temporary_path
@@ -48,44 +49,6 @@ MAX_BYTES = 8 << 20
 _KILLED = "the crawl ended without a word: it was killed, or its machine went down."
 
 
-class RunEntry(msgspec.Struct, kw_only=True):
-    """A run of a source's crawler: a line of ``history.ndjson``, and ``last-run.json``. Times are ISO 8601 in UTC.
-
-    ``run``: what no other run has; a crawl that is gone on with after it was cut off is a run more of one ``release``.
-    ``ended`` is empty and ``exit_code`` null until the crawl ended, and for ever if it was killed.
-    ``outcome``: ``running``, ``published``, ``unchanged`` (the same data as the published release: that is up to date),
-    ``held`` (by the publish gate), ``empty``, ``partial``, ``failed``, ``stuck`` (nothing moved for too long, and the watchdog ended it),
-    ``interrupted`` (by a signal) or ``killed``; and, for what a person did with a held release, ``approved`` or ``discarded``.
-    ``message``: why nothing was published, in words, and where it hung; ``reasons``: those of the publish gate.
-    ``errors``: by class (the keys of ``tally.ADVICE``); ``coverage``: that of the release which was made.
-    ``trigger``: what had it start: ``schedule``, ``order`` (``by`` says whose), ``hand``, or ``transform``, which asks no site; empty
-    in runs of older versions. ``limit``: of records, with which it was tried out. ``pace``: how the schedule stood before it.
-    """
-
-    source: str
-    release: str
-    started: str
-    run: str = ""
-    outcome: str = "running"
-    ended: str = ""
-    exit_code: int | None = None
-    message: str = ""
-    reasons: list[str] = msgspec.field(default_factory=list)
-    code_version: str = ""
-    bytes: int = 0
-    counts: Counts = msgspec.field(default_factory=Counts)
-    errors: dict[str, ErrorCount] = msgspec.field(default_factory=dict)
-    coverage: dict[str, float] = msgspec.field(default_factory=dict)
-    trigger: str = ""
-    by: str = ""
-    limit: int = 0
-    pace: Pace | None = None
-
-    def describe(self, description: Description) -> None:
-        """Take over what ``description`` says of the release that this run made."""
-        self.reasons, self.coverage, self.bytes = description.reasons, description.coverage, description.bytes
-
-
 @contextmanager
 def recorded(
     writer: ReleaseWriter, tally: Tally, code_version: str, trigger: str = "hand", by: str = "", limit: int = 0
@@ -96,7 +59,7 @@ def recorded(
     The block sets ``outcome`` of the entry where that isn't ``published``; one that it leaves by an error is told by the error.
     """
     folder = writer.folder
-    _settle_last(folder)
+    last = _settle_last(folder)
     run = RunEntry(
         source=writer.manifest.name,
         release=writer.release,
@@ -106,7 +69,7 @@ def recorded(
         trigger=trigger,
         by=by,
         limit=limit,
-        pace=_read_pace(folder, writer.manifest.timing),
+        pace=_pace_after(folder, writer.manifest.timing, last),
     )
     _write(folder, run)
     try:
@@ -176,19 +139,6 @@ def find_pace(folder: Path, schedule: Schedule, last: RunEntry | None) -> Pace:
     return replay_pace(read_history(folder), schedule)
 
 
-def replay_pace(runs: list[RunEntry], schedule: Schedule) -> Pace:
-    """How the schedule stands after ``runs``, the oldest first, from the first of them on."""
-    pace = before = Pace()
-    held: RunEntry | None = None
-    for run in runs:
-        if held and run.release == held.release and run.outcome in ("approved", "discarded"):
-            pace = advance(before, msgspec.structs.replace(held, outcome=run.outcome), schedule)
-            continue
-        held, before = (run, pace) if run.outcome == "held" else (None, before)
-        pace = advance(pace, run, schedule)
-    return pace
-
-
 def append(folder: Path, run: RunEntry) -> None:
     """Add a line to the history. Only who holds the source's lock may.
 
@@ -220,7 +170,8 @@ def settle_killed(folder: Path) -> None:
         with source_lock(folder):
             remove_abandoned(folder)
             remove_heartbeat(folder)
-            _settle_last(folder)
+            if (run := _settle_last(folder)) is not None:
+                _write(folder, run)
     except (filelock.Timeout, ReleaseError, OSError) as error:
         logger.warning("what the killed run left is for the next one to remove: %s", error)
 
@@ -235,19 +186,19 @@ def _outcome_of(error: BaseException, exit_code: int) -> str:
     return {EXIT_PARTIAL: "partial", EXIT_HELD: "held"}.get(exit_code, "failed")
 
 
-def _settle_last(folder: Path) -> None:
-    """Write what became of the last crawl, if it was killed before it could."""
+def _settle_last(folder: Path) -> RunEntry | None:
+    """How the last crawl went; if it was killed before it could write its line, that is written. By who holds the source's lock."""
     try:
         run = _read_last(folder)
+        if run is None or run.outcome != "running":
+            return run
+        killed = _killed(folder, run)
+        if not any(_same(run, entry) and entry.outcome != "running" for entry in read_history(folder, last=20)):
+            append(folder, killed)
+        return killed
     except ReleaseError as error:
         logger.warning("%s", error)
-        return
-    if run is None or run.outcome != "running":
-        return
-    ended = _killed(folder, run)
-    if not any(_same(run, entry) and entry.outcome != "running" for entry in read_history(folder, last=20)):
-        append(folder, ended)
-    _write(folder, ended)
+        return None
 
 
 def _killed(folder: Path, run: RunEntry) -> RunEntry:
@@ -271,9 +222,9 @@ def _read_last(folder: Path) -> RunEntry | None:
     )
 
 
-def _read_pace(folder: Path, schedule: Schedule) -> Pace:
+def _pace_after(folder: Path, schedule: Schedule, last: RunEntry | None) -> Pace:
     try:
-        return find_pace(folder, schedule, read_last_run(folder))
+        return find_pace(folder, schedule, last)
     except ReleaseError as error:  # the crawl matters more
         logger.warning("%s", error)
         return Pace()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from crawlers.runtime.history import RunEntry
+    from crawlers.runtime.run_entry import RunEntry
     from crawlers.runtime.schedule import Schedule
 
 # A run that ended like that saw the whole source.
@@ -68,3 +68,16 @@ def advance(pace: Pace, run: "RunEntry", schedule: "Schedule") -> Pace:
     else:
         fruitless = pace.fruitless + 1
     return msgspec.structs.replace(after, factor=factor, fruitless=fruitless, failures=0, failing_since="", good=ended)
+
+
+def replay_pace(runs: list["RunEntry"], schedule: "Schedule") -> Pace:
+    """How the schedule stands after ``runs``, the oldest first, from the first of them on."""
+    pace = before = Pace()
+    held: RunEntry | None = None
+    for run in runs:
+        if held and run.release == held.release and run.outcome in ("approved", "discarded"):
+            pace = advance(before, msgspec.structs.replace(held, outcome=run.outcome), schedule)
+            continue
+        held, before = (run, pace) if run.outcome == "held" else (None, before)
+        pace = advance(pace, run, schedule)
+    return pace

@@ -5,27 +5,17 @@ No container and no hub need run for that: so it is right also when a crawler's 
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from crawlers.runtime import blackout
-from crawlers.runtime.container import Container, find_schedule, read_container
-from crawlers.runtime.errors import FleetError
-from crawlers.runtime.held import find_held
-from crawlers.runtime.history import RunEntry, find_pace, read_last_run
+from crawlers.runtime.container import find_schedule, read_container
+from crawlers.runtime.facts import Facts, gather
 from crawlers.runtime.manifest import Manifest
-from crawlers.runtime.orders import Pause, read_orders, read_pause
-from crawlers.runtime.pace import Pace
-from crawlers.runtime.release import (
-    Description,
-    Release,
-    format_release,
-    read_description,
-    read_release,
-    release_folder,
-    state_folder,
-)
-from crawlers.runtime.schedule import Schedule, Turn, find_regular, find_turn, in_words, moment, put_off
+from crawlers.runtime.orders import Pause, read_pause
+from crawlers.runtime.release import format_release, release_folder, state_folder
+from crawlers.runtime.schedule import Turn, find_regular, find_turn, in_words, moment, put_off
 from crawlers.runtime.settings import RuntimeSettings
 
 # What needs attention first comes first.
@@ -87,78 +77,54 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     fruitless: int = 0
 
 
-class _Facts(msgspec.Struct, kw_only=True):
-    """What lies on the shared volume about a source, as far as it can be read; ``fault``: why not all of it."""
-
-    name: str
-    now: datetime
-    schedule: Schedule
-    container: Container | None
-    run: RunEntry | None = None
-    pace: Pace = Pace()
-    release: Release | None = None
-    description: Description | None = None
-    held: Description | None = None
-    pause: Pause | None = None
-    fault: str = ""
-
-    @property
-    def collected(self) -> datetime | None:
-        """When the source was last seen whole; where a foreign crawler tells no more, when it started the published release."""
-        if self.pace.good:
-            return moment(self.pace.good)
-        return self.release.at.astimezone(UTC) if self.release and not self.pace.ended else None
-
-    @property
-    def since(self) -> datetime | None:
-        return moment(self.container.since) if self.container else None
-
-
 def find_standing(where: RuntimeSettings | Path, manifest: Manifest, now: datetime | None = None) -> Standing:
     """How the source of ``manifest`` stands at the moment ``now`` (aware; None: at present).
 
     :param where: the settings, or the shared volume.
     """
     shared_dir = where if isinstance(where, Path) else where.shared_dir
-    facts = _gather(shared_dir, manifest, now or datetime.now(UTC))
+    facts = gather(shared_dir, manifest, now or datetime.now(UTC))
+    try:
+        return _describe(manifest, facts)
+    except (
+        ValueError,
+        OverflowError,
+    ) as error:  # others may write there, too: one source's file must not hide the rest
+        folder = release_folder(shared_dir, manifest.name)
+        fault = (
+            f"{folder}, or the state folder beside it, tells of a time that is none: {error}. Crawl the source again."
+        )
+        return _describe(manifest, Facts(name=facts.name, now=facts.now, schedule=facts.schedule, fault=fault))
+
+
+def _describe(manifest: Manifest, facts: Facts) -> Standing:
     collected, expected, interval = facts.collected, None, None
     if started := collected or (moment(facts.pace.ended) if facts.pace.ended else None):
         expected, interval = _expect(facts, started)
     turn = _find_turn(facts)
-    ordered = read_orders(state_folder(shared_dir, manifest.name))
-    if ordered:
-        first = ordered[0]
-        why = f"{first.command} ordered by {first.by}{f': {first.reason}' if first.reason else ''}"
-        turn = Turn(moment(first.at), f"{why}; a container carries it out within a minute")
     state, since, reason = _judge(facts, turn, expected)
-    run, described = facts.run, facts.description
+    released = facts.release.at if facts.release else None
     return Standing(
         name=manifest.name,
         title=manifest.title,
         url=manifest.url,
         state=state,
-        since=format_release(since) if since else "",
+        since=_text(since),
         reason=reason,
-        outcome=run.outcome if run else "",
-        run=run.run if run else "",
-        run_started=run.started if run else "",
-        run_ended=run.ended if run else "",
         release=facts.release.text if facts.release else "",
-        released=format_release(facts.release.at) if facts.release else "",
-        collected=format_release(collected) if collected else "",
-        age_seconds=_seconds(facts.now - collected) if collected else None,
-        expected_seconds=_seconds(expected) if expected else None,
-        interval_seconds=_seconds(interval) if interval else None,
+        released=_text(released),
+        collected=_text(collected),
+        age_seconds=_seconds(facts.now - collected if collected else None),
+        expected_seconds=_seconds(expected),
+        interval_seconds=_seconds(interval),
         schedule=facts.schedule.kind,
-        next_run=format_release(turn.at) if turn.at else "",
+        next_run=_text(turn.at),
         next_reason=turn.reason,
         paused=facts.pause,
-        ordered=ordered[0].command if ordered else "",
-        records=described.records if described else None,
-        rejects=described.rejects if described else None,
-        bytes=described.bytes if described else None,
+        ordered=facts.order.command if facts.order else "",
         failures=facts.pace.failures,
         fruitless=facts.pace.fruitless,
+        **_numbers(facts),
     )
 
 
@@ -187,38 +153,21 @@ def find_rest(shared_dir: Path, manifest: Manifest, now: datetime) -> str:
     return f"the site asks not to be visited now; blackout until {format_release(end)}" if end else ""
 
 
-def _gather(shared_dir: Path, manifest: Manifest, now: datetime) -> _Facts:
-    folder, state = release_folder(shared_dir, manifest.name), state_folder(shared_dir, manifest.name)
-    container = read_container(state)
-    facts = _Facts(
-        name=manifest.name,
-        now=now,
-        schedule=find_schedule(manifest, container.cron if container else ""),
-        container=container,
-    )
-
-    def read_run() -> None:
-        facts.run = read_last_run(folder)
-        facts.pace = find_pace(folder, facts.schedule, facts.run)
-
-    def read_published() -> None:
-        facts.release = read_release(folder)
-        facts.description = read_description(folder) if facts.release else None
-
-    def read_rest() -> None:
-        facts.pause = read_pause(state, now)
-        facts.held = find_held(folder)
-
-    for read in (read_run, read_published, read_rest):
-        try:
-            read()
-        except FleetError as error:
-            facts.fault = facts.fault or str(error)
-    return facts
+def _numbers(facts: Facts) -> dict[str, Any]:
+    """What the files of the last run and of the release say of themselves."""
+    found: dict[str, Any] = {}
+    if run := facts.run:
+        found |= {"outcome": run.outcome, "run": run.run, "run_started": run.started, "run_ended": run.ended}
+    if described := facts.description:
+        found |= {"records": described.records, "rejects": described.rejects, "bytes": described.bytes}
+    return found
 
 
-def _find_turn(facts: _Facts) -> Turn:
+def _find_turn(facts: Facts) -> Turn:
     pace = facts.pace
+    if order := facts.order:
+        why = f"{order.command} ordered by {order.by}{f': {order.reason}' if order.reason else ''}"
+        return Turn(moment(order.at), f"{why}; a container carries it out within a minute")
     if not pace.ended and (collected := facts.collected):  # by a foreign crawler
         turn = find_regular(facts.schedule, facts.name, collected, pace)
     else:
@@ -235,7 +184,7 @@ def _find_turn(facts: _Facts) -> Turn:
     return put_off(facts.schedule, facts.name, Turn(until, "the pause ends then"), until)
 
 
-def _expect(facts: _Facts, collected: datetime) -> tuple[timedelta, timedelta]:
+def _expect(facts: Facts, collected: datetime) -> tuple[timedelta, timedelta]:
     """After how long without a collection the source is stale, and the interval, which is shorter."""
     regular = find_regular(facts.schedule, facts.name, collected, facts.pace).at
     assert regular is not None
@@ -245,7 +194,7 @@ def _expect(facts: _Facts, collected: datetime) -> tuple[timedelta, timedelta]:
     return interval + min(max(interval / 2, _LEAST_GRACE), _MOST_GRACE), interval
 
 
-def _judge(facts: _Facts, turn: Turn, expected: timedelta | None) -> tuple[str, datetime | None, str]:
+def _judge(facts: Facts, turn: Turn, expected: timedelta | None) -> tuple[str, datetime | None, str]:
     """The state, since when, and why."""
     pace, run, collected = facts.pace, facts.run, facts.collected
     if run and run.outcome == "running":
@@ -279,5 +228,9 @@ def _judge(facts: _Facts, turn: Turn, expected: timedelta | None) -> tuple[str, 
     return "fresh", collected, f"collected {in_words(facts.now - collected)} ago{f', {news}' if news else ''}"
 
 
-def _seconds(span: timedelta) -> int:
-    return int(span.total_seconds())
+def _seconds(span: timedelta | None) -> int | None:
+    return None if span is None else int(span.total_seconds())
+
+
+def _text(at: datetime | None) -> str:
+    return format_release(at) if at else ""

@@ -77,10 +77,11 @@ class Compose:
     def remove(self, folder: Path) -> None:
         """Remove containers, networks, volumes and images, and what the containers wrote below ``folder``."""
         # Their files belong to uid 454: only a container may delete them.
-        self.run("kill")
+        every = ("--profile", "*")
+        self.run(*every, "kill")
         find = ("run", "--rm", "--no-deps", "-v", f"{folder}:/folder", "--entrypoint", "find", "prepare")
         self.run(*find, "/folder", "-mindepth", "2", "-delete")
-        self.run("down", "-v", "--rmi", "local", "--remove-orphans", "-t", "5")
+        self.run(*every, "down", "-v", "--rmi", "local", "--remove-orphans", "-t", "5")
 
     def _docker(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -1,7 +1,7 @@
-"""The fleet that the compose tests look at: the hub, its database, and two crawlers of the demonstration site.
+"""The fleet that the compose tests look at: the hub, its database, and three crawlers of the demonstration site.
 
 ``demo`` is crawled each minute; ``slow`` asks its site for a page in ten seconds, on a shared volume of its own, so that a crawl
-is always under way. The sources of real sites are left alone.
+is always under way; ``continuous`` sleeps for a minute after each crawl, on one of its own too. The sources of real sites are left alone.
 """
 
 import os
@@ -25,6 +25,12 @@ services:
     volumes:
       - {folder}/slow:/shared-volume
       - {folder}/slow.toml:/app/crawlers/sources/demo/source.toml:ro
+  continuous:
+    extends: {{ file: {checkout}/crawlers/images/services.yml, service: scrapy }}
+    build: {{ args: {{ SOURCE: demo }} }}
+    volumes:
+      - {folder}/continuous:/shared-volume
+      - {folder}/continuous.toml:/app/crawlers/sources/demo/source.toml:ro
 """
 
 
@@ -43,15 +49,20 @@ def why_no_engine() -> str | None:
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the shared volumes lie: ``shared``, and ``slow`` for the slow crawler."""
+    """Where the shared volumes lie: ``shared``, and those of ``slow`` and ``continuous``."""
     folder = tmp_path_factory.mktemp("e2e")
     (folder / "shared").mkdir()
-    (folder / "slow").mkdir()
-    (folder / "slow").chmod(0o777)
     manifest = (CHECKOUT / "crawlers/sources/demo/source.toml").read_text()
-    slow = re.sub(r"(?m)^(rate|concurrency) = .*\n", "", manifest) + "rate = 0.1\nconcurrency = 1\n"
-    (folder / "slow.toml").write_text(slow)
-    (folder / "slow.toml").chmod(0o644)
+    manifests = {
+        "slow": re.sub(r"(?m)^(rate|concurrency) = .*\n", "", manifest) + "rate = 0.1\nconcurrency = 1\n",
+        "continuous": re.sub(r"(?m)^schedule = .*\n", "", manifest)
+        + '[schedule]\nkind = "continuous"\nmin_minutes = 1\nsplay_minutes = 0\n',
+    }
+    for name, text in manifests.items():
+        (folder / name).mkdir()
+        (folder / name).chmod(0o777)
+        (folder / f"{name}.toml").write_text(text)
+        (folder / f"{name}.toml").chmod(0o644)
     (folder / "override.yml").write_text(OVERRIDE.format(checkout=CHECKOUT, folder=folder))
     return folder
 
@@ -68,7 +79,7 @@ def compose(folder: Path, request: pytest.FixtureRequest) -> Iterator[Compose]:
     settings = {"FLEET_VOLUME": str(folder / "shared"), "FLEET_HUB_PORT": str(port)}
     compose = Compose(f"fleet-e2e-{os.getpid()}", folder / "override.yml", settings)
     try:
-        compose.up("hub", "demo", "slow")
+        compose.up("hub", "demo", "slow", "continuous")
         yield compose
     finally:
         if request.session.testsfailed or not request.session.testscollected:

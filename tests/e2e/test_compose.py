@@ -3,6 +3,7 @@
 import json
 import urllib.error
 import urllib.request
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,18 @@ def test_what_is_ordered_in_the_hub_s_container_the_crawler_s_picks_up(compose: 
         lambda: [run for line in history.read_text().splitlines() if (run := json.loads(line))["trigger"] == "order"],
     )
     assert compose.status("demo")["standing"]["state"] in ("fresh", "running", "due")
+
+
+def test_a_continuous_source_s_container_crawls_sleeps_exits_and_is_started_again(
+    compose: Compose, folder: Path
+) -> None:
+    history = folder / "continuous/demo_crawled/history.ndjson"
+    wait_for("two crawls", lambda: history.exists() and len(history.read_text().splitlines()) >= 2)
+    first, second = [json.loads(line) for line in history.read_text().splitlines()[:2]]
+    assert (first["outcome"], second["outcome"]) == ("published", "unchanged")
+    assert (datetime.fromisoformat(second["started"]) - datetime.fromisoformat(first["ended"])).total_seconds() >= 60
+    assert compose.inspect("continuous")["RestartCount"] >= 1
+    assert "the next crawl is due: the container ends" in compose.logs("continuous")
 
 
 @pytest.mark.parametrize("service", ["demo", "slow"])

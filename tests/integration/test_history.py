@@ -82,6 +82,10 @@ def test_a_crawl_that_is_stopped_is_told_from_one_that_was_killed(
     fleet.write_source("little", "api", ONE_RECORD)
     assert fleet.run("crawl", "little").returncode == 0
     assert outcome(fleet) == "published"
+    after = read_last_run(fleet.folder("little"))
+    assert after is not None
+    assert after.pace is not None  # what a person interrupted is no failure
+    assert (after.pace.outcome, after.pace.failures) == (("killed", 1) if expected == "killed" else ("", 0))
 
 
 def test_status_shows_a_failed_crawl_beside_the_release_that_stays(fleet: Fleet, site: Site) -> None:

@@ -22,8 +22,9 @@ import time_machine
 from crawlers.runtime import history, orders
 from crawlers.runtime.container import note_start
 from crawlers.runtime.errors import FleetError, PartialError
-from crawlers.runtime.history import LAST_RUN, read_history, read_last_run, recorded, replay_pace
+from crawlers.runtime.history import LAST_RUN, read_history, read_last_run, recorded
 from crawlers.runtime.manifest import Manifest
+from crawlers.runtime.pace import replay_pace
 from crawlers.runtime.release import Counts, format_release, release_folder, state_folder
 from crawlers.runtime.schedule import Schedule, moment
 from crawlers.runtime.standing import Standing, find_standing, is_due
@@ -95,13 +96,13 @@ def _schedule(number: int) -> Schedule:
         case 1:
             return Schedule(kind="cron", cron="30 1 * * 1,4", splay_minutes=120)
         case 2:
-            return Schedule(kind="continuous", min_minutes=1200 + number, max_minutes=4320, splay_minutes=60)
+            return Schedule(kind="continuous", min_minutes=2400 + number, max_minutes=10080, splay_minutes=60)
         case 3:
-            return Schedule(kind="adaptive", min_minutes=900, factor=2, fruitless_runs=3, blackout=("Mon-Fri 08:00-18:00",), zone="Europe/Berlin", splay_minutes=60)  # fmt: skip
+            return Schedule(kind="adaptive", min_minutes=1200, factor=2, fruitless_runs=3, blackout=("Mon-Fri 08:00-18:00",), zone="Europe/Berlin", splay_minutes=60)  # fmt: skip
         case 4:
-            return Schedule(kind="adaptive", min_minutes=1440, max_minutes=1440, splay_minutes=60)
+            return Schedule(kind="adaptive", min_minutes=2880, max_minutes=2880, splay_minutes=60)
         case _:
-            return Schedule(kind="adaptive", min_minutes=900, factor=4, fruitless_runs=4, splay_minutes=60)
+            return Schedule(kind="adaptive", min_minutes=1200, factor=3, fruitless_runs=4, splay_minutes=60)
 
 
 def _spells(luck: random.Random, number: int, low: int, high: int) -> list[tuple[datetime, datetime]]:

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from crawlers.runtime import blackout
-from crawlers.runtime.history import RunEntry, replay_pace
 from crawlers.runtime.manifest import ManifestError, load_source
-from crawlers.runtime.pace import Pace, advance
+from crawlers.runtime.pace import Pace, advance, replay_pace
 from crawlers.runtime.release import format_release
+from crawlers.runtime.run_entry import RunEntry
 from crawlers.runtime.schedule import Schedule, find_turn, in_words
 from tests.command import Fleet
 

@@ -9,11 +9,12 @@ import pytest
 
 from crawlers.runtime import orders
 from crawlers.runtime.container import note_start
-from crawlers.runtime.history import HISTORY, LAST_RUN, RunEntry
+from crawlers.runtime.history import HISTORY, LAST_RUN
 from crawlers.runtime.lock import source_lock
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.pace import Pace
 from crawlers.runtime.release import DESCRIPTION, HELD, RELEASE, Description, format_release, state_folder
+from crawlers.runtime.run_entry import RunEntry
 from crawlers.runtime.standing import ATTENTION, Standing, find_standing, is_due
 from tests.command import MANIFEST
 
@@ -172,6 +173,14 @@ def test_a_paused_source_says_who_why_and_until_when_and_is_not_due(volume: Volu
     assert is_due(after, datetime(2026, 1, 8, tzinfo=UTC))
 
 
+def test_a_pause_that_can_not_be_read_holds(volume: Volume) -> None:
+    orders.pause(volume.state, "alice", "the site moves")
+    (volume.state / orders.ORDERS / orders.PAUSE).write_text("{")
+    standing = volume.standing()
+    assert (standing.state, is_due(standing, NOON)) == ("paused", False)
+    assert "`fleet resume` removes it" in standing.reason
+
+
 def test_an_order_is_due_at_once_also_while_the_source_is_paused(volume: Volume) -> None:
     volume.run("published", NOON)
     orders.pause(volume.state, "alice", "the site moves")
@@ -223,6 +232,13 @@ def test_what_can_not_be_read_is_failing_with_what_to_do(volume: Volume, name: s
     standing = volume.standing()
     assert standing.state == "failing"
     assert name in standing.reason
+
+
+def test_times_that_are_none_are_failing_too(volume: Volume) -> None:
+    volume.run("failed", NOON, Pace(good="yesterday"))
+    standing = volume.standing()
+    assert standing.state == "failing"
+    assert "tells of a time that is none" in standing.reason
 
 
 def test_every_state_has_its_place() -> None:
