@@ -37,7 +37,7 @@ from crawlers.runtime.run_entry import RunEntry
 from crawlers.runtime.schedule import Schedule
 from crawlers.runtime.tally import Tally
 from crawlers.runtime.temporary import create_temporary, remove_abandoned, temporary_path
-from crawlers.runtime.verdict import read_verdict
+from crawlers.runtime.verdict import read_verdict, remove_verdict
 from crawlers.runtime.writer import ReleaseWriter
 
 logger = logging.getLogger(__name__)
@@ -172,6 +172,7 @@ def settle_killed(folder: Path) -> None:
             remove_heartbeat(folder)
             if (run := _settle_last(folder)) is not None:
                 _write(folder, run)
+            remove_verdict(folder)
     except (filelock.Timeout, ReleaseError, OSError) as error:
         logger.warning("what the killed run left is for the next one to remove: %s", error)
 

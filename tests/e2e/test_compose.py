@@ -189,7 +189,10 @@ def test_a_killed_container_holds_up_no_other_whose_crawl_removes_what_it_left(c
 def test_a_crawl_that_hangs_in_a_container_is_ended_and_recorded(compose: Compose, folder: Path) -> None:
     checked(compose.run("stop", "slow"))
     # Frozen, nothing of it moves; beside the limit it has the time that its site's rate asks for.
-    frozen = "scripts/run-spider.sh & sleep 3; kill -STOP $!; wait $!; echo ended with $?"
+    frozen = (
+        "scripts/run-spider.sh & sleep 3; kill -STOP $!; wait $!; echo ended with $?; "
+        "until grep -q '\"stuck\"' /shared-volume/demo_crawled/last-run.json; do sleep 0.1; done"
+    )
     hung = compose.run("run", "--rm", "--no-deps", "-T", "-e", "FLEET_STUCK_MINUTES=0.1", "slow", "sh", "-c", frozen)
     assert "ended with 137" in hung.stdout, hung.stderr
     assert "stuck: nothing moved for 16 s" in hung.stderr
