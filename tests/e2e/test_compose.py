@@ -186,6 +186,17 @@ def test_a_killed_container_holds_up_no_other_whose_crawl_removes_what_it_left(c
     wait_for("the next crawl to be under way", under_way)
 
 
+def test_docker_stop_ends_a_crawl_that_is_under_way_and_leaves_nothing(compose: Compose, folder: Path) -> None:
+    wait_for("the slow crawl to be under way", lambda: list((folder / "slow").glob("demo_crawled/.data.ndjson*.tmp")))
+    checked(compose.run("stop", "slow"))
+    state = compose.inspect("slow")["State"]
+    assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
+    assert "stopped by SIGTERM: nothing was published" in compose.logs("slow")
+    left = folder / "slow/demo_crawled"
+    assert {path.name for path in left.iterdir()} == {".lock", "last-run.json", "history.ndjson"}
+    assert json.loads((left / "last-run.json").read_bytes())["outcome"] == "interrupted"
+
+
 def test_a_crawl_that_hangs_in_a_container_is_ended_and_recorded(compose: Compose, folder: Path) -> None:
     checked(compose.run("stop", "slow"))
     # Frozen, nothing of it moves; beside the limit it has the time that its site's rate asks for.
@@ -202,18 +213,6 @@ def test_a_crawl_that_hangs_in_a_container_is_ended_and_recorded(compose: Compos
     assert runs[-1]["outcome"] == json.loads((left / "last-run.json").read_text())["outcome"] == "stuck"
     log = compose.run("run", "--rm", "--no-deps", "-T", "slow", "fleet", "logs", "demo", "--level", "error")
     assert "stuck: nothing moved for 16 s" in checked(log)
-    checked(compose.run("start", "slow"))
-
-
-def test_docker_stop_ends_a_crawl_that_is_under_way_and_leaves_nothing(compose: Compose, folder: Path) -> None:
-    wait_for("the slow crawl to be under way", lambda: list((folder / "slow").glob("demo_crawled/.data.ndjson*.tmp")))
-    checked(compose.run("stop", "slow"))
-    state = compose.inspect("slow")["State"]
-    assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
-    assert "stopped by SIGTERM: nothing was published" in compose.logs("slow")
-    left = folder / "slow/demo_crawled"
-    assert {path.name for path in left.iterdir()} == {".lock", "last-run.json", "history.ndjson"}
-    assert json.loads((left / "last-run.json").read_bytes())["outcome"] == "interrupted"
 
 
 def test_a_container_whose_cron_ended_is_restarted(compose: Compose) -> None:
