@@ -9,7 +9,7 @@ import click
 
 from crawlers.runtime.errors import EXIT_FAILED, EXIT_USAGE, FleetError
 from crawlers.runtime.logs import log_format, start_logging
-from fleet.terminal import say
+from crawlers.runtime.terminal import say
 
 logger = logging.getLogger(__name__)
 
