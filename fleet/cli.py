@@ -9,7 +9,7 @@ import click
 
 from crawlers.runtime.errors import EXIT_FAILED, EXIT_USAGE, FleetError
 from crawlers.runtime.logs import log_format, start_logging
-from fleet.terminal import say
+from crawlers.runtime.terminal import say
 
 logger = logging.getLogger(__name__)
 
@@ -39,15 +39,20 @@ COMMANDS = {
     "new-source": "fleet.new_source:new_source",
     "validate": "fleet.validate:validate",
     "hub": "fleet.hub:hub",
+    "alert": "fleet.alert:alert",
     "dump": "fleet.hub:dump",
     "upload": "fleet.hub:upload",
     "status": "fleet.status:status",
     "releases": "fleet.releases:releases",
     "diff": "fleet.releases:diff",
+    "documents": "fleet.documents:documents",
+    "jobs": "fleet.jobs:jobs",
     "rollback": "fleet.releases:rollback",
     "pin": "fleet.releases:pin",
     "unpin": "fleet.releases:unpin",
     "clean": "fleet.clean:clean",
+    "user": "fleet.users:user",
+    "token": "fleet.users:token",
 }
 
 

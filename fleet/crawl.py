@@ -18,8 +18,8 @@ from crawlers.runtime.orders import read_pause
 from crawlers.runtime.pages.keeping import Refetch
 from crawlers.runtime.release import release_folder, state_folder
 from crawlers.runtime.settings import RuntimeSettings
+from crawlers.runtime.terminal import say
 from fleet.options import shared_option
-from fleet.terminal import say
 
 _name = click.argument("name")
 _limit = click.option("--limit", type=click.IntRange(min=1), help="Try out: print the first N records, publish nothing if there are more.", metavar="N")  # fmt: skip

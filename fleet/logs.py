@@ -14,8 +14,8 @@ from crawlers.runtime.manifest import find_source
 from crawlers.runtime.release import release_folder, state_folder
 from crawlers.runtime.run_log import LogLine, list_run_logs, read_run_log
 from crawlers.runtime.settings import RuntimeSettings
+from crawlers.runtime.terminal import safe
 from fleet.options import shared_option
-from fleet.terminal import safe
 
 _COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red", "DEBUG": "dim"}
 _LEVELS = ("debug", "info", "warning", "error", "critical")

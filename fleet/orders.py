@@ -21,8 +21,9 @@ _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 @click.argument("name")
 @click.option("--check", is_flag=True, help="Check records that may be withdrawn, in place of a crawl.")
 @click.option("--reason", default="", help="Why, for those who look at the status.", metavar="TEXT")
+@click.option("--withdraw", is_flag=True, help="Take back the order, as long as no container has begun with it.")
 @shared_option
-def order(name: str, check: bool, reason: str, shared: Path | None) -> None:
+def order(name: str, check: bool, reason: str, withdraw: bool, shared: Path | None) -> None:
     """Have the container of source NAME crawl it within a minute, or once the crawl that is under way has ended.
 
     It is done also while the source is paused. `fleet crawl NAME` crawls here and now instead.
@@ -30,7 +31,13 @@ def order(name: str, check: bool, reason: str, shared: Path | None) -> None:
     source, state = _find(name, shared)
     if check and source.manifest.check is None:
         raise UsageError(f"{name}: its manifest has no [check] table: docs/checking.md tells what goes into it")
-    waiting = orders.order(state, "check" if check else "crawl", who(), reason)
+    command: orders.Command = "check" if check else "crawl"
+    if withdraw:
+        click.echo(
+            f"{name}: {f'the {command} is taken back' if orders.withdraw(state, command) else f'no {command} waits'}"
+        )
+        return
+    waiting = orders.order(state, command, who(), reason)
     click.echo(
         f"{name}: {waiting.command} ordered by {waiting.by} at {waiting.at}; its container picks it up within a minute"
     )

@@ -11,12 +11,12 @@ import msgspec
 from crawlers.runtime.errors import EXIT_FAILED, FleetError, ReleaseError
 from crawlers.runtime.manifest import NAME_PATTERN, find_source
 from crawlers.runtime.reject_files import RejectsFile, find_rejects
-from crawlers.runtime.reject_groups import Group, as_json, group
+from crawlers.runtime.reject_groups import Group, as_json, group, matches
 from crawlers.runtime.rejects import Reject, read_rejects, read_upload_rejects
 from crawlers.runtime.release import parse_release, release_folder
 from crawlers.runtime.settings import RuntimeSettings
+from crawlers.runtime.terminal import safe
 from fleet.options import shared_option
-from fleet.terminal import safe
 
 UPLOAD_REJECTS = "upload-rejects.ndjson"
 _GROUPS_SHOWN = 20
@@ -65,11 +65,7 @@ def rejects(
             if reject is None:
                 if not (reason or field or kind):
                     yield None
-            elif (
-                reason.lower() in reject.reason.lower()
-                and kind in ("", reject.kind)
-                and (not field or re.match(rf"{re.escape(field)}($|[.\[])", reject.field))
-            ):
+            elif matches(reject, reason, field, kind):
                 yield reject
 
     if lines:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from crawlers.runtime.errors import UnreachableError
 from crawlers.runtime.manifest import find_source
+from crawlers.runtime.terminal import safe
 from fleet.options import who
 from hub.client import HubClient
 from hub.releases import compare, find_compared, list_releases, scratch_of
@@ -16,6 +17,7 @@ from hub.settings import HubSettings
 
 _PATHS_SHOWN = 20
 _WIDTH = 160
+_SIDE = 100
 _MAX_EXAMPLES = 1_000
 
 
@@ -147,6 +149,11 @@ def _print_diff(name: str, found: dict[str, Any]) -> None:
     withdrawn = set(examples.get("withdrawn", ()))
     for sign, kind in (("+", "added"), ("-", "removed")):
         for identifier in examples.get(kind, ()):
-            click.echo(f"{sign} {identifier}{' (withdrawn by its site)' if identifier in withdrawn else ''}")
+            click.echo(f"{sign} {safe(identifier)}{' (withdrawn by its site)' if identifier in withdrawn else ''}")
     for example in examples.get("changed", ()):
-        click.echo(f"~ {example['_id']}: {', '.join(example['paths'])}")
+        click.echo(f"~ {safe(example['_id'])}: {safe(', '.join(example['paths']))}")
+        for value in example.get("values", ()):
+            before, after = (
+                "nothing" if side is None else safe(side)[:_SIDE] for side in (value["before"], value["after"])
+            )
+            click.echo(f"    {safe(value['path'])}: {before} → {after}")

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from crawlers.runtime.schedule import in_words, moment
 from crawlers.runtime.standing import ATTENTION
-from fleet.terminal import safe
+from crawlers.runtime.terminal import safe
 from hub.status import changes_in_short, reasons
 
 COLOURS = {

@@ -17,6 +17,7 @@ from crawlers.runtime.lock import is_locked
 from crawlers.runtime.manifest import find_source
 from crawlers.runtime.orders import ORDERS, drop_unreadable, take_order
 from crawlers.runtime.release import release_folder, state_folder
+from hub.access.users_file import UsersFile
 from hub.client import HubClient
 from hub.dataload.archive import read_published
 from hub.lifeline import lifeline
@@ -71,6 +72,7 @@ def _run(settings: HubSettings) -> None:
         click.echo(
             f"\n  {live['documents']} documents of the source {DEMO} are live (release {live['live']})\n"
             f"  Look at   {settings.url}/   or run `fleet status`\n"
+            f"{_how_to_log_in(settings, client)}"
             f"  Data in   {settings.runtime.data_dir}\n"
             "  Stop with Ctrl-C; the next start goes on with this data\n"
         )
@@ -97,6 +99,14 @@ def _carry_out_orders(settings: HubSettings, started: list[subprocess.Popen[byte
                 _start(settings, order.command, started, name, FLEET_TRIGGER="order", FLEET_BY=order.by)
         except FleetError as error:
             logger.warning("%s: an order can't be carried out: %s", name, error)
+
+
+def _how_to_log_in(settings: HubSettings, client: HubClient) -> str:
+    """A line that says how to make the first user; empty where there is one."""
+    if settings.password or UsersFile(settings.access.users_file).read().users:
+        return ""
+    link = client.ask("POST", "/fleet/invitations", role="admin")["link"]
+    return f"  Change things by the browser: make the first user, once, within half an hour, at\n            {link}\n"
 
 
 def _start(

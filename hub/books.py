@@ -6,14 +6,17 @@ Written with a client of our own: the SDK's retries for a quarter of an hour whe
 import functools
 from typing import Any
 
+import pymongo
 from biothings.hub import config
 from biothings.utils.hub_db import ChangeWatcher
-from pymongo import MongoClient
+from pymongo import DESCENDING, MongoClient
+from pymongo.collection import Collection
 
-from hub.dataload.live import LiveBook
+from hub.dataload.live import LiveBook, LiveRelease
 
 # How long a database that is away is waited for, unless the URI says otherwise.
 _TIMEOUT_MS = 5_000
+JOBS_KEPT = 5_000
 
 
 class Books:
@@ -27,6 +30,7 @@ class Books:
         self.live = LiveBook(client[books], client[collections])
         self._src_dump = client[books][config.DATA_SRC_DUMP_COLLECTION]
         self._src_master = client[books][config.DATA_SRC_MASTER_COLLECTION]
+        self._jobs = client[books]["fleet_jobs"]
         self._collections = client[collections]
 
     def find(self, source: str) -> dict[str, Any]:
@@ -36,6 +40,18 @@ class Books:
     def find_all(self) -> dict[str, dict[str, Any]]:
         """The same of every source, by name."""
         return {entry["_id"]: entry for entry in self._src_dump.find()}
+
+    def read_all(self, seconds: float) -> tuple[dict[str, LiveRelease], dict[str, dict[str, Any]]]:
+        """Which release is live, and what ``find`` gives, of every source, by name; within ``seconds``.
+
+        :raises PyMongoError: the database is away, or slower.
+        """
+        with pymongo.timeout(seconds):
+            return self.live.find_all(), self.find_all()
+
+    def documents(self, source: str) -> Collection[dict[str, Any]]:
+        """The live collection of ``source``, to look at."""
+        return self._collections[source]
 
     def note_dump(self, source: str, entry: dict[str, Any]) -> None:
         # Only this key: an upload may be noting its own in the same document.
@@ -48,6 +64,25 @@ class Books:
 
     def note_master(self, source: str, entry: dict[str, Any]) -> None:
         self._src_master.replace_one({"_id": source}, entry, upsert=True)
+
+    def note_job(self, entry: dict[str, Any]) -> None:
+        """A job of the hub that ended (see ``hub.worklist.Job``); ``job``, its name, tells the order."""
+        self._jobs.replace_one({"_id": entry["job"]}, entry, upsert=True)
+
+    def find_jobs(self, source: str = "", last: int = 100) -> list[dict[str, Any]]:
+        """The jobs that ended, of ``source`` or of all, the latest first."""
+        query = {"source": source} if source else {}
+        return list(self._jobs.find(query, {"_id": 0}).sort("_id", DESCENDING).limit(last))
+
+    def find_job(self, job: str) -> dict[str, Any] | None:
+        """The job of that name, if it ended and is not forgotten."""
+        return self._jobs.find_one({"_id": {"$eq": job}}, {"_id": 0})
+
+    def forget_jobs(self, keep: int = JOBS_KEPT) -> None:
+        """Forget all but the latest ``keep`` jobs."""
+        oldest = list(self._jobs.find({}, {"_id": 1}).sort("_id", DESCENDING).skip(keep).limit(1))
+        if oldest:
+            self._jobs.delete_many({"_id": {"$lte": oldest[0]["_id"]}})
 
     def is_whole(self, source: str, documents: int) -> bool:
         """Whether the live collection of ``source`` holds as many documents as were loaded.

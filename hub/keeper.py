@@ -11,14 +11,16 @@ from typing import Any
 from crawlers.runtime.errors import FleetError, ReleaseError
 from crawlers.runtime.manifest import Retention
 from crawlers.runtime.release import format_release
-from hub.books import Books
+from hub.books import Books, announce
 from hub.dataload.archive import list_archived
 from hub.dataload.changes import note_changes
 from hub.dataload.intake import Intake
 from hub.dataload.pin import Pin, read_pin, remove_pin, write_pin
 from hub.dataload.retention import find_removable, remove, remove_leftovers
+from hub.progress import as_job, progress_folder
 from hub.releases import compare, find_compared, find_release, list_releases, scratch_of
 from hub.settings import HubSettings
+from hub.worklist import THE_HUB, Worklist
 
 logger = logging.getLogger(__name__)
 _WORDS = 500
@@ -28,13 +30,20 @@ class Keeper:
     """``jobs``: the SDK's job manager; ``find_retention`` gives that of a source's manifest."""
 
     def __init__(
-        self, settings: HubSettings, books: Books, intake: Intake, jobs: Any, find_retention: Callable[[str], Retention]
+        self,
+        settings: HubSettings,
+        books: Books,
+        intake: Intake,
+        jobs: Any,
+        find_retention: Callable[[str], Retention],
+        worklist: Worklist,
     ) -> None:
         self._settings = settings
         self._books = books
         self._intake = intake
         self._jobs = jobs
         self._find_retention = find_retention
+        self._worklist = worklist
         # Held for moments, by what sets a pin and by what removes releases: never one that is just being pinned.
         self._pins: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._comparing = asyncio.Lock()
@@ -50,7 +59,7 @@ class Keeper:
             await asyncio.to_thread(write_pin, archive, _pin(release, by, reason))
         logger.info("%s: pinned to %s by %s", name, release, by)
         try:
-            return {"release": release, **await self._intake.bring_about(name), "outcome": "done"}
+            return {"release": release, **await self._intake.bring_about(name, by), "outcome": "done"}
         except FleetError as error:
             raise FleetError(f"{error} The pin stays: `fleet unpin {name}` takes it back.") from error
 
@@ -86,6 +95,19 @@ class Keeper:
         except FleetError as error:
             raise FleetError(f"{error} The pin is taken back all the same.") from error
 
+    async def mark_success(self, name: str, step: str) -> dict[str, Any]:
+        """Have the last failed ``step``, ``dump`` or ``upload``, count as settled; nothing is tried again by that."""
+        entry = await asyncio.to_thread(self._books.find, name)
+        found = entry.get("download") if step == "dump" else entry.get("upload", {}).get("jobs", {}).get(name)
+        if not found or found.get("status") != "failed":
+            return {"outcome": "nothing to do"}
+        if step == "dump":
+            await asyncio.to_thread(self._books.note_dump, name, {**found, "status": "success", "err": None})
+        else:
+            await asyncio.to_thread(self._books.note_upload, name, {"status": "success", "err": None})
+        announce(name)
+        return {"release": found.get("release")}
+
     async def clean(self, name: str, dry_run: bool = False) -> dict[str, Any]:
         """Remove the releases that the manifest lets go; ``removed`` lists them. ``dry_run``: only list them."""
         if dry_run:
@@ -105,15 +127,17 @@ class Keeper:
         await self.sweep(name)
         return {}
 
-    async def diff(self, name: str, words: tuple[str, ...], examples: int) -> dict[str, Any]:
-        """What changed from one release to another; one comparison at a time.
+    async def diff(self, name: str, words: tuple[str, ...], examples: int, by: str = THE_HUB) -> dict[str, Any]:
+        """What changed from one release to another, as ``by`` asks; one comparison at a time.
 
         :raises FleetError: there is no such release.
         """
         live = await asyncio.to_thread(self._books.live.find, name) if "live" in words else None
-        async with self._comparing:
-            order = partial(_diff, self._settings, name, words, live.release if live else None, examples)
-            return await self._work(name, order)
+        with self._worklist.job("diff", name, by) as job:
+            async with self._comparing:
+                self._worklist.begin(job, in_worker=True)
+                order = partial(_diff, self._settings, name, words, live.release if live else None, examples)
+                return await self._work(name, order)
 
     async def list_releases(self, name: str) -> list[dict[str, Any]]:
         """The archived releases, the newest first, with which one is live."""
@@ -136,6 +160,7 @@ class Keeper:
 
     async def _work(self, name: str, order: Callable[[], Any]) -> Any:
         pinfo = {"category": "keeper", "source": name, "step": "compare", "description": ""}
+        order = as_job(order, progress_folder(self._settings))
         found = await (await self._jobs.defer_to_process(pinfo, order))
         if isinstance(found, FleetError):
             raise found

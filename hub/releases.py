@@ -1,5 +1,6 @@
 """The releases of a source, as far as the files tell: a list of them, and what changed from one to another."""
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from hub.dataload.diff import diff_files
 from hub.dataload.pin import read_pin
 from hub.dataload.withdrawn import find_withdrawn
 from hub.settings import HubSettings
+from hub.views.histories import DataFile, compare_values, find_records
+
+# Of one record that changed.
+_VALUES = 20
 
 
 @dataclass(frozen=True)
@@ -85,9 +90,10 @@ def find_compared(settings: HubSettings, name: str, words: tuple[str, ...], live
 
 
 def compare(old: Found, new: Found, scratch: Path, examples: int = 0) -> dict[str, Any]:
-    """What changed, as ``fleet diff --json`` prints it."""
+    """What changed, as ``fleet diff --json`` prints it; changed examples with what the places held before and after."""
     scratch.mkdir(parents=True, exist_ok=True)
     found = diff_files(old.data, new.data, scratch, examples, withdrawn=find_withdrawn(new.data.parent))
+    _add_values(found.examples["changed"], old, new)
     counts = asdict(found)
     return {
         "from": {"release": old.release, **counts.pop("old")},
@@ -97,6 +103,15 @@ def compare(old: Found, new: Found, scratch: Path, examples: int = 0) -> dict[st
         "other_paths": found.other_paths,
         **({"examples": found.examples} if examples else {}),
     }
+
+
+def _add_values(changed: list[dict[str, Any]], old: Found, new: Found) -> None:
+    names = [example["_id"] for example in changed]
+    before, after = (find_records(DataFile.of(it.data.parent, it.data), names) if names else {} for it in (old, new))
+    for example in changed:
+        name = example["_id"]
+        if name in before and name in after:  # a very long one is told shortened
+            example["values"] = msgspec.to_builtins(compare_values(before[name], after[name])[:_VALUES])
 
 
 def scratch_of(settings: HubSettings, name: str) -> Path:
@@ -127,6 +142,11 @@ def _find(settings: HubSettings, name: str, word: str, live: str | None) -> Foun
         if live is None:
             raise UsageError(f"{name}: no release is live")
         word = live
+    if not any(it.release.text == word for it in list_archived(archive)):
+        for place in ("published", "held"):  # not taken up yet, or never to be
+            with suppress(UsageError):
+                if (found_there := _find(settings, name, place, live)).release == word:
+                    return found_there
     found = find_release(archive, word)
     return Found(found.release.text, found.data)
 

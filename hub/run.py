@@ -11,7 +11,9 @@ from contextlib import ExitStack
 from filelock import FileLock, Timeout
 
 from crawlers.runtime.errors import LockedError, UsageError
+from hub.access.exposure import check_exposure, tls_context
 from hub.embedded import EmbeddedDatabase
+from hub.log import keep_log
 from hub.replica_set import initiate
 from hub.settings import HubSettings
 
@@ -24,9 +26,11 @@ def run(settings: HubSettings) -> None:
     :raises UsageError: a setting is wrong, or a port is taken.
     :raises LockedError: another hub uses the same data folder.
     """
-    settings.check_exposure()
+    check_exposure(settings)
+    tls_context(settings)
     _check_port(settings)
     settings.make_data_dir()
+    keep_log(settings)
     # Python's default would end us before what we started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with ExitStack() as stack:

@@ -8,32 +8,43 @@ from typing import Any
 import orjson
 import tornado.httpserver
 from biothings.hub import HubServer, config
-from biothings.hub.api.handlers.base import GenericHandler
 from biothings.hub.dataload.source import SourceManager
 from biothings.utils.loggers import WSLogHandler
 from pymongo.errors import PyMongoError
 
 from crawlers.runtime.errors import FleetError, UsageError
-from crawlers.runtime.manifest import Retention
-from hub.api.guard import Guard, GuardedApplication
-from hub.api.handlers import ActionHandler, IndexHandler, StatusHandler, StyleHandler
-from hub.api.releases import DiffHandler, ReleasesHandler
+from crawlers.runtime.manifest import Manifest, Retention
+from hub.access.exposure import tls_context
+from hub.access.guard import Guard, GuardedApplication
+from hub.access.invitations import VALID_SECONDS
+from hub.access.logins import Logins
+from hub.alerts.task import make_watch
+from hub.api.routes import tornado_routes
+from hub.api.sdk import TELLING, Commands, pattern_of, sdk_routes
 from hub.books import open_books
 from hub.dataload.intake import Intake
 from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes, manifest_states
+from hub.diffs import Diffs
 from hub.housekeeping import tidy_logs_daily
 from hub.jobs import FleetJobManager, listening_sockets
 from hub.keeper import Keeper
+from hub.metrics.registry import Metrics
+from hub.progress import clear_progress, progress_folder
 from hub.settings import HubSettings
 from hub.status import complete_status, status_of_fault, status_of_files
+from hub.web.events import Events
+from hub.web.notices import Notices
+from hub.web.overview import Overviews
+from hub.web.pages.refusal import RefusalHandler
+from hub.web.routes import page_routes
+from hub.worklist import Worklist
 
 logger = logging.getLogger(__name__)
 
-FEATURES = ["config", "job", "dump", "upload", "source", "ws"]
-# The SDK's endpoints that only tell something. The others change the configuration, read and write files that the request
-# names, or import them; our own endpoints do what is needed.
-ENDPOINTS = {"status", "sources", "source", "job_manager", "dump_manager", "upload_manager"}
+FEATURES = ["config", "job", "dump", "upload", "source"]
 _MAX_BODY_BYTES = 64 * 1024
+# How long a connection may wait for the next request, its headers included, and how long a body may take.
+_IDLE_SECONDS, _BODY_SECONDS = 120.0, 60.0
 # Dumps run in threads: more of them than workers, so that a long one doesn't hold up the others.
 _THREADS = 8
 
@@ -60,17 +71,25 @@ class FleetHubServer(HubServer):
     """``sources``, ``faults``: the sources that can be served, and those that can't, as their manifests are now."""
 
     def __init__(self, settings: HubSettings) -> None:
-        super().__init__(source_list=[], features=FEATURES, name="Crawler Fleet")
+        features = [*FEATURES, *(["terminal"] if settings.access.shell else []), "ws"]
+        super().__init__(source_list=[], features=features, name="Crawler Fleet")
         self.logger = logging.getLogger(config.LOGGER_NAME)
         self.settings = settings
+        self.logins = Logins(settings)
         # Both in one: a status that is made while manifests are read sees the lists of one reading.
         self._found: tuple[list[SourceClasses], list[SourceFault]] = ([], [])
         self._manifests: tuple[tuple[str, int, int, int], ...] | None = None
         self._read_manifests()  # now: worker processes, which inherit where to look for packages, start soon
         self.intake: Intake
         self.keeper: Keeper
-        self._intake_task: asyncio.Task[None] | None = None
-        self._tidy_task: asyncio.Task[None] | None = None
+        self.diffs: Diffs
+        self.metrics: Metrics
+        self.events = Events(self)
+        self.overviews = Overviews(self)
+        self.worklist: Worklist
+        self.notices = Notices()
+        self.studio_commands = Commands()
+        self._tasks: list[asyncio.Task[None]] = []
 
     def configure_job_manager(self) -> None:
         loop = asyncio.get_event_loop()
@@ -120,7 +139,7 @@ class FleetHubServer(HubServer):
 
     def configure_api_endpoints(self) -> None:
         super().configure_api_endpoints()
-        for name in set(self.api_endpoints) - ENDPOINTS:
+        for name in set(self.api_endpoints) - set(TELLING):
             del self.api_endpoints[name]
         self.api_endpoints["source"] = [end for end in self.api_endpoints["source"] if end["name"] == "source_info"]
 
@@ -136,22 +155,16 @@ class FleetHubServer(HubServer):
 
     def start_web_api_server(self) -> None:
         own = {"server": self}
-        # The SDK adds routes of its own to those of the endpoints, which read any file of this machine: only these pass.
-        sdk = [route for route in self.routes if _is_wanted(_handler(route))]
-        routes = [
-            (r"/", IndexHandler, own),
-            (r"/style\.css", StyleHandler, own),
-            (r"/fleet/status", StatusHandler, own),
-            (r"/fleet/sources/([^/]+)/(dump|upload|rollback|pin|unpin|clean)", ActionHandler, own),
-            (r"/fleet/sources/([^/]+)/releases", ReleasesHandler, own),
-            (r"/fleet/sources/([^/]+)/diff", DiffHandler, own),
-            *sdk,
-        ]
-        self.route_patterns = [_pattern(route) for route in routes]
+        self.logins.start()
+        routes = [*page_routes(own), *tornado_routes(self), *sdk_routes(self)]
+        self.route_patterns = [pattern_of(route) for route in routes]
         server = tornado.httpserver.HTTPServer(
-            GuardedApplication(routes, Guard(self.settings)),
+            GuardedApplication(routes, Guard(self.settings, self.logins), RefusalHandler, **own),
             max_body_size=_MAX_BODY_BYTES,
             max_header_size=_MAX_BODY_BYTES,
+            ssl_options=tls_context(self.settings),
+            idle_connection_timeout=_IDLE_SECONDS,
+            body_timeout=_BODY_SECONDS,
         )
         try:
             server.listen(self.settings.port, address=self.settings.host)
@@ -165,19 +178,39 @@ class FleetHubServer(HubServer):
     def before_start(self) -> None:
         jobs = self.managers["job_manager"]
         actions = {"dump": self._dump, "upload": self._upload, "compare": lambda name: self.keeper.compare(name)}
-        self.intake = Intake(self.settings, self.find_sources, open_books(), actions)
-        self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention)
-        self._intake_task = jobs.loop.create_task(self.intake.run())
-        self._tidy_task = jobs.loop.create_task(tidy_logs_daily(self.settings))
+        folder = progress_folder(self.settings)
+        clear_progress(folder)
+        self.worklist = Worklist(folder, open_books())
+        self.metrics = Metrics(self, open_books(), tuple(actions))
+        actions = {job: self.metrics.jobs.counted(job, action) for job, action in actions.items()}
+        self.intake = Intake(self.settings, self.find_sources, open_books(), actions, self.worklist)
+        self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention, self.worklist)
+        self.diffs = Diffs(self.keeper)
+        runs = [
+            self.intake.run(),
+            self.overviews.keep(),
+            tidy_logs_daily(self.settings),
+            *([alerts.run()] if (alerts := make_watch(self)) else []),
+        ]
+        self._tasks = [jobs.loop.create_task(run) for run in runs]
         logger.info("the hub listens on %s", self.settings.url)
+        if self.logins.is_open:
+            link = self.logins.invite("admin", first=True)
+            logger.warning(
+                "Nobody can log in yet: everybody on this machine may look, and nobody change anything by a browser. Make the first "
+                "user, an admin, here, within %d minutes: %s",
+                VALID_SECONDS // 60,
+                link,
+            )
 
     def stop(self) -> None:
         """End everything that the hub started. Called once its loop has stopped."""
         jobs: FleetJobManager = self.managers["job_manager"]
         jobs.stop_workers()
-        for task in filter(None, (self._intake_task, self._tidy_task)):
+        self.logins.stop()
+        for task in self._tasks:
             task.cancel()
-            jobs.loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+        jobs.loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
 
     def status(self) -> bytes:
         """The status of all sources, as JSON."""
@@ -198,9 +231,24 @@ class FleetHubServer(HubServer):
         found += [status_of_fault(fault.name, fault.reason) for fault in faults]
         return orjson.dumps(sorted(found, key=lambda status: status["name"]))
 
+    def note_change(self, name: str) -> None:
+        """Something was done with the source ``name``: have pages that show it know."""
+        self.events.publish([name])
+
+    def find_manifest(self, name: str) -> Manifest | None:
+        """The manifest of the source ``name``; None where there is none that can be served."""
+        return next((classes.source.manifest for classes in self.sources if classes.source.name == name), None)
+
+    def status_of(self, manifest: Manifest) -> dict[str, Any]:
+        """The status of one source."""
+        books, name = open_books(), manifest.name
+        files = status_of_files(self.settings, manifest)
+        under_way = self.intake.under_way(name)
+        return complete_status(self.settings, files, books.live.find(name), books.find(name), under_way)
+
     def _find_retention(self, name: str) -> Retention:
-        manifests = [classes.source.manifest for classes in self.sources if classes.source.name == name]
-        return manifests[0].archive if manifests else Retention()
+        manifest = self.find_manifest(name)
+        return manifest.archive if manifest else Retention()
 
     async def _dump(self, name: str) -> dict[str, Any]:
         (archived,) = await asyncio.gather(*self.managers["dump_manager"].dump_src(name))
@@ -223,19 +271,3 @@ class FleetHubServer(HubServer):
         ) as error:  # the upload is done all the same; it is tried again after the next
             logger.warning("%s: old releases were not removed from the archive: %s", name, error)
         return {"release": live.release, "documents": live.documents, "rejects": live.rejects}
-
-
-def _is_wanted(handler: type) -> bool:
-    """Whether it serves one of the endpoints, or the websocket; not as a script, which any page on the web could load."""
-    module = handler.__module__
-    if module.endswith((".jsonp", ".htmlfile")):
-        return False
-    return issubclass(handler, GenericHandler) or module.startswith("sockjs.tornado.")
-
-
-def _handler(route: Any) -> type:
-    return route[1] if isinstance(route, tuple) else route.handler_class
-
-
-def _pattern(route: Any) -> str:
-    return route[0] if isinstance(route, tuple) else route.matcher.regex.pattern

@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 
 from crawlers.runtime.errors import UsageError
 from crawlers.runtime.settings import RuntimeSettings
+from hub.access.settings import AccessSettings
 
 _URI = re.compile(r"(?P<scheme>mongodb(?:\+srv)?://)(?:(?P<user>[^:@/?]+)(?P<password>:[^@/?]*)?@)?(?P<rest>[^@/?]+.*)")
 
@@ -25,6 +26,9 @@ class HubSettings:
     ``mongo_database``: where the live collections lie, one a source; the hub keeps its books in ``<name>_hub``.
     ``mongo_port``: where the embedded database listens, on loopback.
     ``user``, ``password``: the login; both empty where none is asked for, which only loopback allows.
+    ``metrics_token``: with it, Prometheus may ask for ``/metrics`` and nothing else; empty: there is none
+    (``FLEET_METRICS_TOKEN_FILE``).
+    ``alerts_file``: says who is told when a source's state turns bad; None: nobody (``FLEET_ALERTS_FILE``).
     ``poll_seconds``: how often the shared volume is looked at, beside the file system's own notifications.
     ``log_days``: how long the log files of the SDK are kept; 0: for ever.
     ``hub_sources_dir``: packages of sources that bring classes of their own, beside those in ``hub/dataload/sources``.
@@ -43,12 +47,16 @@ class HubSettings:
     poll_seconds: float
     log_days: int
     hub_sources_dir: Path | None
+    access: AccessSettings
+    metrics_token: str
+    alerts_file: Path | None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "HubSettings":
         """:raises UsageError: a setting is wrong; the message names it."""
         runtime = RuntimeSettings.from_environment(environment)
         hub_sources = environment.get("FLEET_HUB_SOURCES_DIR")
+        alerts_file = environment.get("FLEET_ALERTS_FILE")
         settings = cls(
             runtime=runtime,
             archive_dir=Path(environment.get("FLEET_ARCHIVE_DIR") or runtime.data_dir / "archive").absolute(),
@@ -63,6 +71,9 @@ class HubSettings:
             poll_seconds=_number(environment, "FLEET_HUB_POLL_SECONDS", 2, 1, 3600),
             log_days=_number(environment, "FLEET_HUB_LOG_DAYS", 30, 0, 36500),
             hub_sources_dir=Path(hub_sources).absolute() if hub_sources else None,
+            access=AccessSettings.from_environment(environment, runtime.data_dir),
+            metrics_token=_secret(environment, "FLEET_METRICS_TOKEN_FILE"),
+            alerts_file=Path(alerts_file).absolute() if alerts_file else None,
         )
         if bool(settings.user) != bool(settings.password):
             raise UsageError(
@@ -79,7 +90,8 @@ class HubSettings:
     def url(self) -> str:
         """Where a client on this machine reaches the hub."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        scheme = "https" if self.access.certificate else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}{self.access.prefix}"
 
     @property
     def mongodb_dir(self) -> Path:
@@ -114,14 +126,6 @@ class HubSettings:
             raise UsageError(
                 f"FLEET_DATA_DIR is {str(self.runtime.data_dir)!r}, which can't be made: {error}"
             ) from error
-
-    def check_exposure(self) -> None:
-        """:raises UsageError: others could reach the hub, and it has no login."""
-        if not self.on_loopback and not self.password:
-            raise UsageError(
-                f"FLEET_HUB_HOST is {self.host!r}, which others can reach, but the hub has no login. "
-                "Set FLEET_HUB_USER and FLEET_HUB_PASSWORD_FILE, or FLEET_HUB_HOST=127.0.0.1."
-            )
 
 
 def is_loopback(host: str) -> bool:

@@ -1,5 +1,6 @@
 """How each source stands: what is published, archived and live. The files alone tell the first two, so also without the hub."""
 
+import functools
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def status_of_files(settings: HubSettings, manifest: Manifest) -> dict[str, Any]
     changes = read_changes(archive, archived) if archived else None
     crawled = _describe(archived) if archived else None
     if archived is None or (published and published.text != archived.release.text):
-        crawled = _description(folder)
+        crawled = read_plain_description(folder)
     return {
         "name": name,
         "standing": msgspec.to_builtins(find_standing(settings.runtime, manifest)),
@@ -90,8 +91,7 @@ def complete_status(
     status["live"] = live.release if live else None
     status["documents"] = live.documents if live else 0
     if live:
-        crawled = _description(settings.archive_dir / status["name"] / live.release)
-        status["rejects"] = live.rejects + (crawled.rejects if crawled else 0)
+        status["rejects"] = live.rejects + _crawl_s_rejects(settings.archive_dir / status["name"] / live.release)
     status["state"] = _state(status, under_way)
     return status
 
@@ -125,7 +125,7 @@ def _held(folder: Path, published: Release | None) -> dict[str, Any] | None:
         return None
     if held is None or (published is not None and held.at <= published.at):
         return None
-    described = _description(folder / HELD)
+    described = read_plain_description(folder / HELD)
     return {
         "release": held.text,
         "records": described.records if described else None,
@@ -162,6 +162,13 @@ def _crawl(outcome: str, started: str, finished: str, records: int, rejects: int
         "rejects": rejects,
         "reason": reason or None,
     }
+
+
+@functools.lru_cache(maxsize=10_000)
+def _crawl_s_rejects(archived: Path) -> int:
+    """Rejects of the crawl that made the release in the folder ``archived``, whose files never change."""
+    described = read_plain_description(archived)
+    return described.rejects if described else 0
 
 
 def _state(status: dict[str, Any], under_way: list[str]) -> str:
@@ -201,14 +208,16 @@ def _ended(entry: dict[str, Any], status: str, at: str) -> dict[str, Any] | None
         "release": entry.get("release"),
         "at": moment.isoformat() if isinstance(moment, datetime) else None,
         "reason": entry.get("err"),
+        "seconds": entry.get("time_in_s"),
     }
 
 
 def _describe(archived: Archived) -> Description | None:
-    return _description(archived.folder)
+    return read_plain_description(archived.folder)
 
 
-def _description(folder: Any) -> Description | None:
+def read_plain_description(folder: Path) -> Description | None:
+    """The ``release.json`` in ``folder``; None where there is none that is a plain file of the expected form."""
     path = folder / DESCRIPTION
     try:
         return read_description(folder) if path.is_file() and not path.is_symlink() else None

@@ -14,6 +14,7 @@ import orjson
 import psutil
 import requests
 from pymongo import MongoClient
+from requests.auth import HTTPBasicAuth
 
 from tests.command import MANIFEST, toml_value
 
@@ -59,7 +60,8 @@ class RunningHub:
             folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.auth: tuple[str, str] | None = None
+        self.login: tuple[str, str] | None = None
+        self.tokens: dict[str, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("FLEET_")},
@@ -75,6 +77,14 @@ class RunningHub:
         self.client: MongoClient[dict[str, Any]] | None = MongoClient(uri) if uri else None
         self.database = database
 
+    def auth(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Signs a request of the tests: by ``login`` where it is set, else as the ``fleet`` command on this machine does."""
+        if self.login:
+            return HTTPBasicAuth(*(part.encode() for part in self.login))(request)
+        if (token := self.data / "local-token").exists():
+            request.headers["Authorization"] = f"Bearer {token.read_text()}"
+        return request
+
     def add_source(self, name: str, **fields: Any) -> None:
         """A source of that name; ``fields`` win over the manifest's usual ones."""
         manifest = {"name": name, "kind": "api", **MANIFEST, **fields}
@@ -87,13 +97,17 @@ class RunningHub:
         """Publish as a foreign crawler may: the pair and nothing else, renamed into place, data first."""
         folder = self.shared / f"{name}_crawled"
         folder.mkdir(exist_ok=True)
+        self.publish_into(folder, release, records)
+        return folder
+
+    def publish_into(self, folder: Path, release: str, records: list[dict[str, Any]] | list[bytes]) -> None:
+        """The same, in any folder."""
         lines = b"".join(record if isinstance(record, bytes) else orjson.dumps(record) + b"\n" for record in records)
         for file, content in (("data.ndjson", lines), ("release.txt", f"{release}\n".encode())):
             temporary = folder / f".{file}.new"
             temporary.write_bytes(content)
             temporary.chmod(0o444)
             temporary.replace(folder / file)
-        return folder
 
     def start(self) -> "RunningHub":
         with self.log.open("ab") as log:

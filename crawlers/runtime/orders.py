@@ -87,6 +87,14 @@ def drop_unreadable(state_dir: Path) -> None:
             _remove(state_dir / ORDERS / f"{command}.json")
 
 
+def withdraw(state_dir: Path, command: Command) -> bool:
+    """Take back the order that waits; False where none does any more.
+
+    :raises FleetError: the folder can't be written.
+    """
+    return command in COMMANDS and _remove(state_dir / ORDERS / f"{command}.json")
+
+
 def pause(state_dir: Path, by: str, reason: str, until: datetime | None = None) -> Pause:
     """Pause the source: it is crawled by hand and by order only. A pause that there was is replaced.
 

@@ -60,6 +60,15 @@ def group(rejects: Iterable[Reject | None], examples: int = 1) -> list[Group]:
     return sorted(groups.values(), key=lambda one: (-one.count, one.kind, one.reason))
 
 
+def matches(reject: Reject, reason: str = "", field: str = "", kind: str = "") -> bool:
+    """Whether it is one with ``reason`` in its reason, whatever the case, a fault in ``field`` or below, and of class ``kind``."""
+    return (
+        reason.lower() in reject.reason.lower()
+        and kind in ("", reject.kind)
+        and (not field or re.match(rf"{re.escape(field)}($|[.\[])", reject.field) is not None)
+    )
+
+
 def normalise(reason: str, kind: str) -> str:
     """``reason`` without what differs from one record to the next: URLs, quoted values, numbers; and without its class."""
     text = " ".join(reason[:2000].removeprefix(f"{kind}: ").split())
@@ -70,7 +79,7 @@ def normalise(reason: str, kind: str) -> str:
 def excerpt(reject: Reject) -> str:
     """What the record holds at the field of the fault, or the beginning of it; for a page, of the answer."""
     if reject.record is not None:
-        at = _find(reject.record, reject.field) if reject.field else None
+        at = find_value(reject.record, reject.field) if reject.field else None
         text = encode_reject({reject.field: at})[:-1] if at is not None else encode_reject(reject.record)[:-1]
         return _cut(text.decode())
     if reject.response is None:
@@ -89,8 +98,8 @@ def as_json(reject: Reject) -> bytes:
     return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _find(record: Any, field: str) -> Any:
-    """The value at a path like ``author.0.name``."""
+def find_value(record: Any, field: str) -> Any:
+    """The value at a path like ``author.0.name`` or ``author[0].name``; None where there is none."""
     value = record
     for part in re.split(r"[.\[\]]+", field.strip(".]")):
         if isinstance(value, dict):

@@ -41,16 +41,6 @@ def create_temporary(folder: Path, name: str) -> IO[bytes]:
     return file
 
 
-def write_all(file: IO[bytes], content: bytes) -> None:
-    """Write all of ``content`` to a file without a buffer, which may take a part at a time.
-
-    :raises OSError: the disk failed.
-    """
-    view = memoryview(content)
-    while view:
-        view = view[file.write(view) :]
-
-
 def is_temporary(name: str) -> bool:
     """Whether a file of that name is a temporary one, whoever made it."""
     return name.startswith(".") and name.endswith(_SUFFIX)
@@ -59,6 +49,16 @@ def is_temporary(name: str) -> bool:
 def find_abandoned(folder: Path) -> list[Path]:
     """The temporary files in ``folder`` whose owner is gone."""
     return [path for path in _temporary_files(folder) if _is_abandoned(path, remove=False)]
+
+
+def write_all(file: IO[bytes], content: bytes) -> None:
+    """Write all of ``content`` to a file without a buffer, which may take a part at a time.
+
+    :raises OSError: the disk failed.
+    """
+    view = memoryview(content)
+    while view:
+        view = view[file.write(view) :]
 
 
 def remove_abandoned(folder: Path) -> list[Path]:

@@ -54,6 +54,11 @@ def read_changes(archive: Path, archived: Archived) -> Changes | None:
         return None
 
 
+def read_all_changes(archive: Path) -> list[Changes]:
+    """The same of all releases in ``archive``, the earliest first, as far as they were counted."""
+    return [changes for it in list_archived(archive) if (changes := read_changes(archive, it))]
+
+
 def forget_changes(archive: Path, release: str) -> None:
     """Remove the counts of a release that is no longer archived."""
     _path(archive, release).unlink(missing_ok=True)

@@ -26,6 +26,7 @@ from hub.dataload.live import LiveRelease
 from hub.dataload.pin import find_wanted
 from hub.dataload.upload import DatabaseError
 from hub.settings import HubSettings
+from hub.worklist import THE_HUB, Job, Worklist
 
 logger = logging.getLogger(__name__)
 # After a failure that may pass: at first soon, then more and more seldom.
@@ -66,19 +67,27 @@ class _Known:
 
 class Intake:
     """``find_sources`` gives the names of the sources, asked for at each round; ``actions``: ``dump``, ``compare`` and
-    ``upload``, each a coroutine function of a source's name.
+    ``upload``, each a coroutine function of a source's name; ``worklist``: is told of each.
     """
 
     def __init__(
-        self, settings: HubSettings, find_sources: Callable[[], list[str]], books: Books, actions: dict[str, Action]
+        self,
+        settings: HubSettings,
+        find_sources: Callable[[], list[str]],
+        books: Books,
+        actions: dict[str, Action],
+        worklist: Worklist,
     ) -> None:
         self._settings = settings
+        self._worklist = worklist
         self._books = books
         self._actions = actions
         self._find_sources = find_sources
         self._known: defaultdict[str, _Known] = defaultdict(_Known)
         self._wake = asyncio.Event()
         self._observer: Any = None
+        # When all sources were last looked at, in Unix time; 0 before the first time.
+        self.last_round = 0.0
 
     async def run(self) -> None:
         """Look now, whenever the file system tells of a release, and every ``poll_seconds``; until cancelled."""
@@ -88,6 +97,7 @@ class Intake:
                 self._wake.clear()
                 for name in self._find_sources():
                     await self._look(name)
+                self.last_round = time.time()
                 try:
                     await asyncio.wait_for(self._wake.wait(), self._settings.poll_seconds)
                 except TimeoutError:
@@ -96,40 +106,54 @@ class Intake:
             if self._observer:
                 self._observer.stop()
 
-    def start(self, action: str, name: str, **options: Any) -> "asyncio.Task[Any]":
-        """The task that does ``action`` for the source ``name``: the one under way, or a new one."""
+    def start(self, action: str, name: str, by: str = THE_HUB, **options: Any) -> "asyncio.Task[Any]":
+        """The task that does ``action`` for the source ``name``: the one under way, or a new one, which ``by`` asks for."""
         tasks = self._known[name].tasks
         if action not in tasks:
-            tasks[action] = asyncio.create_task(self._act(action, name, options))
+            tasks[action] = asyncio.create_task(self._act(action, name, by, options))
             tasks[action].add_done_callback(lambda task: self._done(action, name, task))
         return tasks[action]
 
-    async def _act(self, action: str, name: str, options: dict[str, Any]) -> Any:
+    async def _act(self, action: str, name: str, by: str, options: dict[str, Any]) -> Any:
+        job = None
         try:
-            return await self._act_once(action, name, options)
+            with self._worklist.job(action, name, by) as job:
+                found = await self._act_told(job, options)
+                self._worklist.settle(job, found)
+                return found
+        finally:
+            if job:
+                await asyncio.to_thread(self._worklist.keep, job)
+
+    async def _act_told(self, job: Job, options: dict[str, Any]) -> Any:
+        try:
+            return await self._act_once(job, options)
         except PyMongoError as error:
-            logger.error("%s: %s failed: %s", name, action, error)
+            logger.error("%s: %s failed: %s", job.source, job.action, error)
             raise DatabaseError(
-                f"{name}: the {action} failed, as the database can't be used: {type(error).__name__}: {str(error)[:500]}. "
+                f"{job.source}: the {job.action} failed, as the database can't be used: {type(error).__name__}: {str(error)[:500]}. "
                 "The live collection stays as it was; it will be tried again once the database is back."
             ) from error
 
-    async def _act_once(self, action: str, name: str, options: dict[str, Any]) -> Any:
+    async def _act_once(self, job: Job, options: dict[str, Any]) -> Any:
+        action, name = job.action, job.source
         if action == "dump":
+            self._worklist.begin(job, in_worker=False)
             return await self._actions[action](name, **options)
         known = self._known[name]
         async with known.collections:
             if action == "upload":
                 known.tried_release = ""
                 wanted = await asyncio.to_thread(find_wanted, self._settings.archive_dir / name)
-                known.tried_release = wanted.release.text if wanted else ""
+                known.tried_release = job.release = wanted.release.text if wanted else ""
+            self._worklist.begin(job, in_worker=True)
             return await self._actions[action](name, **options)
 
     def hold(self, name: str) -> asyncio.Lock:
         """To be held by what changes the archive or the collections of the source ``name``: no upload is under way then."""
         return self._known[name].collections
 
-    async def bring_about(self, name: str) -> Any:
+    async def bring_about(self, name: str, by: str = THE_HUB) -> Any:
         """Make live what is wanted now, and wait for it: after another release was pinned, or none.
 
         :raises FleetError: it failed.
@@ -138,7 +162,7 @@ class Intake:
         known.failed_release = ""  # a person wants it: what failed is tried again
         if under_way := known.tasks.get("upload"):
             await asyncio.wait([under_way])  # of what was wanted before, perhaps; it is told elsewhere how it ended
-        return await asyncio.shield(self.start("upload", name))
+        return await asyncio.shield(self.start("upload", name, by))
 
     def under_way(self, name: str) -> list[str]:
         """The actions under way for the source ``name``."""

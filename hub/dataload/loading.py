@@ -21,6 +21,7 @@ from pymongo.errors import BulkWriteError
 from crawlers.runtime.errors import ReleaseError
 from hub.dataload.documents import MAX_LINE_BYTES, RejectedLine, Stamp, Transform, encode_line
 from hub.dataload.lines import read_lines
+from hub.progress import tell
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ def load_file(
     """
     gc.freeze()  # what is there now stays: the collector needn't look at it for every thousand documents
     loaded = Loaded()
+    size = data.stat().st_size
     with data.open("rb", buffering=1 << 20) as file, _replacing(rejects_path) as rejects:
         batch = _Batch(collection)
         told = 0
@@ -81,6 +83,7 @@ def load_file(
                 _reject(loaded, rejects, data, loaded.lines, line, str(reason), whole)
             if batch.is_full:
                 _flush(loaded, batch, rejects, data)
+                tell(file.tell(), size, loaded.documents, loaded.rejects)
                 if loaded.lines >= told + _TELL_EVERY_LINES:
                     told = loaded.lines
                     logger.info("%s: %d documents, %d rejects so far", data, loaded.documents, loaded.rejects)

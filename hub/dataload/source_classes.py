@@ -13,7 +13,7 @@ from typing import Any
 from biothings.hub.dataload.dumper import BaseDumper
 from biothings.hub.dataload.uploader import BaseSourceUploader
 
-from crawlers.runtime.manifest import MANIFEST, Source, load_sources
+from crawlers.runtime.manifest import MANIFEST, ManifestError, Source, load_sources
 from hub.dataload import dumper, sources, uploader
 
 
@@ -28,10 +28,11 @@ class SourceClasses:
 
 @dataclass(frozen=True)
 class SourceFault:
-    """A source that the hub can't serve, and why."""
+    """A source that the hub can't serve, and why. ``error``: where its manifest is at fault; None where it is the code."""
 
     name: str
     reason: str
+    error: ManifestError | None = None
 
 
 def find_source_classes(
@@ -41,7 +42,7 @@ def find_source_classes(
     if hub_sources_dir and str(hub_sources_dir) not in sources.__path__:
         sources.__path__.insert(0, str(hub_sources_dir))
     found, errors = load_sources(sources_dir)
-    faults = [SourceFault(error.path.parent.name, str(error)) for error in errors]
+    faults = [SourceFault(error.path.parent.name, str(error), error) for error in errors]
     classes = []
     for source in found:
         try:

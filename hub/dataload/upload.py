@@ -18,6 +18,7 @@ from hub.dataload.loading import UPLOAD_REJECTS, Loaded, load_file
 from hub.dataload.ordering import OutOfOrder
 from hub.dataload.pin import read_pin
 from hub.dataload.provenance import stamping
+from hub.progress import stop_if_asked
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ def upload(order: UploadOrder) -> LiveRelease | FleetError:
 
 
 def _upload(order: UploadOrder, client: MongoClient) -> LiveRelease:
+    stop_if_asked()
     database = client[order.database]
     book = LiveBook(client[order.books], database)
     book.drop_temporary(order.source)
@@ -82,6 +84,7 @@ def _upload(order: UploadOrder, client: MongoClient) -> LiveRelease:
                 "The live collection stays as it was; try again with `fleet upload`."
             )
         _check_pin(order)
+        stop_if_asked()
         release = LiveRelease(order.archived.release.text, loaded.documents, loaded.rejects)
         book.switch(order.source, name, release)
     except BaseException:

@@ -19,6 +19,7 @@ from hub.dataload.archive import Archived
 from hub.dataload.live import LiveRelease
 from hub.dataload.pin import find_wanted
 from hub.dataload.upload import DatabaseError, UploadOrder, upload
+from hub.progress import as_job, progress_folder
 from hub.settings import HubSettings
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,8 @@ class SourceUploader(BaseSourceUploader):
         started = time.monotonic()
         await self._register(archived, "uploading", pid=os.getpid(), started_at=datetime.now(UTC))
         try:
-            job = await job_manager.defer_to_process(self.get_pinfo(), partial(upload, self._order(archived)))
+            order = as_job(partial(upload, self._order(archived)), progress_folder(HubSettings.from_environment()))
+            job = await job_manager.defer_to_process(self.get_pinfo(), order)
             live = await job
             if isinstance(live, FleetError):
                 raise live

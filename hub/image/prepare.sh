@@ -19,15 +19,20 @@ make_secret() { # FILE LENGTH
     mv "$1.new" "$1"
 }
 
-mkdir -p /secrets/mongodb /secrets/hub
+mkdir -p /secrets/mongodb /secrets/hub /secrets/prometheus /secrets/grafana
 make_secret /secrets/mongodb/password 32
 make_secret /secrets/mongodb/keyfile 256
 make_secret /secrets/hub/password 24
+make_secret /secrets/prometheus/token 32
+make_secret /secrets/grafana/password 24
 cp /secrets/mongodb/password /secrets/hub/mongo-password
+cp /secrets/prometheus/token /secrets/hub/metrics-token
 chown -R 999:999 /secrets/mongodb
 chown -R 454:454 /secrets/hub
-chmod 500 /secrets/mongodb /secrets/hub
-chmod 400 /secrets/mongodb/* /secrets/hub/*
+chown -R 65534:65534 /secrets/prometheus
+chown -R 472:472 /secrets/grafana
+chmod 500 /secrets/*/
+chmod 400 /secrets/*/*
 chmod 755 /secrets
 
 if [ "$(stat -c '%g %a' /shared-volume)" != '454 2775' ]; then

@@ -59,6 +59,15 @@ class Compose:
     def inspect(self, service: str) -> dict[str, Any]:
         return json.loads(checked(self._docker("inspect", self.container(service))))[0]
 
+    def image(self, service: str) -> str:
+        """The name of the service's image."""
+        described = json.loads(checked(self.run("--profile", "*", "config", "--format", "json")))
+        return described["services"][service]["image"]
+
+    def has_image(self, name: str) -> bool:
+        """Whether the engine has that image."""
+        return self._docker("image", "inspect", name).returncode == 0
+
     def logs(self, service: str) -> str:
         """What the container wrote to stdout and stderr, by ``docker logs``."""
         result = self._docker("logs", self.container(service))

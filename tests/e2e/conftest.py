@@ -6,7 +6,6 @@ is always under way; ``continuous`` sleeps for a minute after each crawl, on one
 
 import os
 import re
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.compose import CHECKOUT, Compose
+from tests.running_hub import free_port
 
 OVERRIDE = """\
 services:
@@ -73,10 +73,8 @@ def compose(folder: Path, request: pytest.FixtureRequest) -> Iterator[Compose]:
     reason = why_no_engine()
     if reason:
         pytest.skip(reason)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = {"FLEET_VOLUME": str(folder / "shared"), "FLEET_HUB_PORT": str(port)}
+    ports = {f"FLEET_{name}_PORT": str(free_port()) for name in ("HUB", "PROMETHEUS", "GRAFANA")}
+    settings = {"FLEET_VOLUME": str(folder / "shared"), **ports}
     compose = Compose(f"fleet-e2e-{os.getpid()}", folder / "override.yml", settings)
     try:
         compose.up("hub", "demo", "slow", "continuous")

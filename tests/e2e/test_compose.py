@@ -1,10 +1,12 @@
 """The fleet in containers: what its README promises of it."""
 
+import base64
 import json
 import urllib.error
 import urllib.request
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,6 +112,89 @@ def test_a_secret_is_read_by_its_reader_alone(compose: Compose) -> None:
     assert "/secrets/mongodb" in compose.execute("hub", "ls", "/secrets/mongodb").stderr
     assert "/secrets/hub" in compose.execute("mongodb", "ls", "/secrets/hub").stderr
     assert compose.execute("demo", "ls", "/secrets").returncode != 0
+
+
+def test_what_prometheus_and_grafana_need_is_made_and_theirs_alone(compose: Compose) -> None:
+    look = ("run", "--rm", "--no-deps", "-T", "--entrypoint", "stat", "prepare", "-c", "%u %a %s")
+    made = {
+        path: checked(compose.run(*look, f"/secrets/{path}")).strip()
+        for path in ("prometheus/token", "hub/metrics-token", "grafana/password")
+    }
+    assert made == {
+        "prometheus/token": "65534 400 32",
+        "hub/metrics-token": "454 400 32",
+        "grafana/password": "472 400 24",
+    }
+    for folder in ("prometheus", "grafana"):
+        assert f"/secrets/{folder}" in compose.execute("hub", "ls", f"/secrets/{folder}").stderr
+
+
+def test_metrics_are_told_in_the_network_to_who_has_the_token(compose: Compose) -> None:
+    scrape = """
+import sys, urllib.request
+token = open("/secrets/hub/metrics-token").read()
+asked = urllib.request.Request("http://hub:7080/metrics", headers={"Authorization": f"Bearer {token}"})
+sys.stdout.write(urllib.request.urlopen(asked, timeout=30).read().decode())
+"""
+    told = checked(compose.execute("hub", "python", "-c", scrape))
+    assert "\nfleet_hub_database_up 1.0\n" in told
+    assert '\nfleet_source_readable{source="demo"} 1.0\n' in told
+
+
+def start_monitoring(compose: Compose, service: str, port: int) -> str:
+    """Start the service of the profile; its URL. Skips where its image can't be had."""
+    started = compose.run("--profile", "monitoring", "up", "-d", "--wait", service, timeout=300)
+    if started.returncode and not compose.has_image(compose.image(service)):
+        pytest.skip(f"the image of {service} can't be had: {started.stderr.strip()[-300:]}")
+    checked(started)
+    (published,) = compose.inspect(service)["NetworkSettings"]["Ports"][f"{port}/tcp"]
+    assert published["HostIp"] == "127.0.0.1"
+    return f"http://127.0.0.1:{published['HostPort']}"
+
+
+def ask(url: str, password: str = "") -> Any:
+    """The JSON that is answered, to the user admin if there is a password."""
+    login = {"Authorization": f"Basic {base64.b64encode(f'admin:{password}'.encode()).decode()}"} if password else {}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=login), timeout=30) as answer:
+        return json.load(answer)
+
+
+def test_prometheus_scrapes_the_hub_and_has_no_way_out(compose: Compose) -> None:
+    url = start_monitoring(compose, "prometheus", 9090)
+
+    def is_up() -> bool:
+        targets = ask(f"{url}/api/v1/targets")["data"]["activeTargets"]
+        return {"fleet": "up"}.items() <= {target["labels"]["job"]: target["health"] for target in targets}.items()
+
+    wait_for("Prometheus to scrape the hub", is_up)
+    groups = ask(f"{url}/api/v1/rules")["data"]["groups"]
+    assert {group["name"] for group in groups} >= {"fleet-recording", "fleet-sources", "fleet-hub", "fleet-disk"}
+    out = compose.execute("prometheus", "wget", "-q", "-T", "5", "-O", "-", "http://1.1.1.1/")
+    assert out.returncode != 0
+
+
+def test_grafana_has_the_data_source_and_the_dashboards(compose: Compose) -> None:
+    url = start_monitoring(compose, "grafana", 3000)
+    password = checked(compose.execute("grafana", "cat", "/secrets/grafana/password")).strip()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        ask(f"{url}/api/search")
+    refused.value.close()
+
+    def find_dashboards() -> set[str]:
+        return {board["uid"] for board in ask(f"{url}/api/search?tag=crawler-fleet", password)}
+
+    wait_for("the dashboards", lambda: find_dashboards() == {"fleet-overview", "fleet-source", "fleet-hub"})
+    assert ask(f"{url}/api/datasources/uid/fleet-prometheus/health", password)["status"] == "OK"
+
+
+def test_alerts_are_off_until_somebody_says_whom_to_tell(compose: Compose) -> None:
+    told = compose.execute("hub", "fleet", "alert", "--test")
+    assert told.returncode == 2
+    assert "FLEET_ALERTS_FILE is not set" in told.stderr
+    file = ("-e", "FLEET_ALERTS_FILE=/etc/fleet/alerts/alerts.toml", "hub")
+    told = compose.run("exec", "-T", *file, "fleet", "alert", "--test")
+    assert told.returncode == 1
+    assert "/etc/fleet/alerts/alerts.toml has no channel: nobody is told anything" in told.stderr
 
 
 def test_only_the_hub_s_api_is_published_and_on_loopback(compose: Compose) -> None:

@@ -220,7 +220,7 @@ def test_two_uploads_asked_for_at_once_are_one(hub: RunningHub) -> None:
 
     def ask() -> None:
         url = f"{hub.url}/fleet/sources/together/upload?force=1"
-        answers.append(requests.post(url, timeout=120))
+        answers.append(requests.post(url, auth=hub.auth, timeout=120))
 
     askers = [threading.Thread(target=ask) for _ in range(4)]
     for asker in askers:

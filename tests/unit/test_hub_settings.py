@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from crawlers.runtime.errors import UsageError
+from hub.access.accounts import add_user
+from hub.access.exposure import check_exposure
+from hub.access.users_file import UsersFile
 from hub.replica_set import initiate
 from hub.settings import HubSettings, is_loopback
 
@@ -17,7 +20,7 @@ def test_unset_the_hub_listens_on_loopback_and_uses_the_embedded_database(tmp_pa
     found = settings(FLEET_DATA_DIR=str(tmp_path))
     assert (found.host, found.port, found.mongo_uri, found.mongo_database) == ("127.0.0.1", 7080, None, "fleet")
     assert found.archive_dir == tmp_path / "archive"
-    found.check_exposure()
+    check_exposure(found)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +78,41 @@ def test_a_login_needs_both_user_and_password() -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "hub.example.org", "127.0.0.1.example.org"])
 def test_off_loopback_a_login_is_required(host: str) -> None:
     with pytest.raises(UsageError, match="FLEET_HUB_HOST"):
-        settings(FLEET_HUB_HOST=host).check_exposure()
+        check_exposure(settings(FLEET_HUB_HOST=host))
+
+
+@pytest.mark.parametrize(
+    "setting", [{"FLEET_HUB_HOSTS": "hub.example.org"}, {"FLEET_HUB_TRUSTED_PROXIES": "127.0.0.1"}]
+)
+def test_behind_a_proxy_a_login_is_required_on_loopback_too(setting: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nobody can log in"):
+        check_exposure(settings(FLEET_DATA_DIR=str(tmp_path), **setting))
+    add_user(UsersFile(tmp_path / "users.toml"), "anna", "admin", "long enough")
+    check_exposure(settings(FLEET_DATA_DIR=str(tmp_path), **setting))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FLEET_HUB_PREFIX", "fleet"),
+        ("FLEET_HUB_PREFIX", "/fleet/../x y"),
+        ("FLEET_HUB_TRUSTED_PROXIES", "proxy.example.org"),
+        ("FLEET_HUB_READ_ONLY", "yes"),
+        ("FLEET_HUB_SHELL", "true"),
+        ("FLEET_HUB_SESSION_SECONDS", "0"),
+        ("FLEET_HUB_URL", "hub.example.org"),
+        ("FLEET_HUB_TLS_CERTIFICATE_FILE", "/no/such"),
+    ],
+)
+def test_a_wrong_setting_of_access_is_named(name: str, value: str) -> None:
+    with pytest.raises(UsageError, match=name):
+        settings(**{name: value})
+
+
+def test_the_url_of_the_hub_has_its_scheme_and_prefix() -> None:
+    assert settings().url == "http://127.0.0.1:7080"
+    tls = {"FLEET_HUB_TLS_CERTIFICATE_FILE": "/c", "FLEET_HUB_TLS_KEY_FILE": "/k"}
+    assert settings(FLEET_HUB_PREFIX="/fleet/", FLEET_HUB_HOST="::", **tls).url == "https://[::1]:7080/fleet"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost", "LOCALHOST."])

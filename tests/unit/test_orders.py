@@ -16,6 +16,7 @@ from crawlers.runtime.orders import (
     read_pause,
     resume,
     take_order,
+    withdraw,
 )
 
 
@@ -93,3 +94,10 @@ def test_a_folder_that_can_not_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / ORDERS).write_text("a file")
     with pytest.raises(FleetError, match="can't be written"):
         order(tmp_path, "crawl", "alice")
+
+
+def test_an_order_is_taken_back_as_long_as_it_waits(tmp_path: Path) -> None:
+    order(tmp_path, "crawl", "ana")
+    assert withdraw(tmp_path, "crawl")
+    assert not withdraw(tmp_path, "crawl")
+    assert take_order(tmp_path) is None

@@ -12,8 +12,8 @@ from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.reject_files import find_rejects
 from crawlers.runtime.reject_groups import as_json, excerpt, group
 from crawlers.runtime.rejects import Answer, Reject, RejectLines, read_rejects
+from crawlers.runtime.terminal import safe
 from crawlers.runtime.writer import ReleaseWriter
-from fleet.terminal import safe
 
 PAGE = Answer("http://site.invalid/1", 200, "text/html", b"<p>one</p>", "parse_item", {"page": 3})
 
