@@ -186,12 +186,9 @@ class FleetHubServer(HubServer):
         self.intake = Intake(self.settings, self.find_sources, open_books(), actions, self.worklist)
         self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention, self.worklist)
         self.diffs = Diffs(self.keeper)
-        runs = [
-            self.intake.run(),
-            self.overviews.keep(),
-            tidy_logs_daily(self.settings),
-            *([alerts.run()] if (alerts := make_watch(self)) else []),
-        ]
+        runs = [self.intake.run(), self.overviews.keep(), tidy_logs_daily(self.settings)]
+        if alerts := make_watch(self):
+            runs.append(alerts.run())
         self._tasks = [jobs.loop.create_task(run) for run in runs]
         logger.info("the hub listens on %s", self.settings.url)
         if self.logins.is_open:

@@ -99,6 +99,11 @@ class HubSettings:
         return self.runtime.data_dir / "mongodb"
 
     @property
+    def alerts_dir(self) -> Path:
+        """What alerts have to remember."""
+        return self.runtime.data_dir / "alerts"
+
+    @property
     def log_dir(self) -> Path:
         return self.runtime.data_dir / "logs"
 
