@@ -22,6 +22,7 @@ from hub.settings import HubSettings, is_loopback
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "X-CSRF-Token"
 MAX_QUERY_CHARACTERS = 8_000
+_FOREIGN = "requests from pages of another origin are refused"
 # What containers beside the hub ask for, which come by no proxy.
 _BESIDE_PREFIX = ("/healthz", "/metrics")
 
@@ -45,13 +46,16 @@ class Guard:
         if not self._is_host_known(request.host):
             raise Refusal(403, "the Host header must name this machine's loopback, or one of FLEET_HUB_HOSTS")
         if (origin := request.headers.get("Origin")) is not None:
-            if origin.lower() != f"{request.protocol}://{request.host}".lower():
-                raise Refusal(403, "requests from pages of another origin are refused")
+            here = f"{request.protocol}://{request.host}"
+            if origin.lower() != here.lower():
+                raise Refusal(
+                    403, f"{_FOREIGN}: the hub is asked as {here[:200]} (docs/hub-access.md tells of proxies)"
+                )
         elif request.method not in SAFE_METHODS and request.headers.get("Sec-Fetch-Site") in (
             "cross-site",
             "same-site",
         ):
-            raise Refusal(403, "requests from pages of another origin are refused")
+            raise Refusal(403, _FOREIGN)
         prefix = self._access.prefix
         if prefix and request.path not in _BESIDE_PREFIX:
             if request.path != prefix and not request.path.startswith(f"{prefix}/"):

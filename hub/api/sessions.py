@@ -141,3 +141,5 @@ class HealthHandler(FleetHandler):
     @described("Whether the hub runs; nothing is looked at.")
     def get(self) -> None:
         self.answer_json({"status": "ok"})
+
+    head = get

@@ -46,7 +46,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Embedde
     environment = {"FLEET_DATA_DIR": str(tmp_path_factory.mktemp("database")), "FLEET_MONGO_PORT": str(free_port())}
     settings = HubSettings.from_environment(environment)
     with EmbeddedDatabase(settings) as running:
-        yield running, settings.database_uri()
+        yield running, f"{settings.database_uri()}&serverSelectionTimeoutMS=300"
 
 
 @pytest.fixture(scope="module")
