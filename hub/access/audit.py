@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from hub.access.ownership import give_to_hub
+
 logger = logging.getLogger(__name__)
 
 # A file of this size is set aside as `audit-<time>.ndjson`, and so many of those are kept.
@@ -54,6 +56,7 @@ class Audit:
                 os.write(descriptor, line)
             finally:
                 os.close(descriptor)
+            give_to_hub(self._path)
         except OSError as error:
             logger.error("%s can't be written: %s. What it should hold: %s", self._path, error, line.decode())
 

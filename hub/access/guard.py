@@ -48,7 +48,9 @@ class Guard:
         if (origin := request.headers.get("Origin")) is not None:
             here = f"{request.protocol}://{request.host}"
             if origin.lower() != here.lower():
-                raise Refusal(403, f"{_FOREIGN}: the hub is asked as {here[:200]} (docs/hub-access.md tells of proxies)")
+                raise Refusal(
+                    403, f"{_FOREIGN}: the hub is asked as {here[:200]} (docs/hub-access.md tells of proxies)"
+                )
         elif request.method not in SAFE_METHODS and request.headers.get("Sec-Fetch-Site") in (
             "cross-site",
             "same-site",

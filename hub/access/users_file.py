@@ -26,6 +26,7 @@ import tomlkit
 from filelock import FileLock
 
 from crawlers.runtime.errors import UsageError
+from hub.access.ownership import give_to_hub
 from hub.access.passwords import is_hash
 
 GrantedRole = Literal["reader", "operator", "admin"]
@@ -104,7 +105,9 @@ class UsersFile:
         :raises UsageError: it isn't what is expected, before or after.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.path.with_suffix(".lock"), mode=0o600):
+        lock = self.path.with_suffix(".lock")
+        with FileLock(lock, mode=0o600):
+            give_to_hub(lock)
             self.read()
             text = self.path.read_text(encoding="utf-8") if self.path.exists() else _HEADING
             document = tomlkit.parse(text)
@@ -117,6 +120,7 @@ class UsersFile:
                 os.fsync(file.fileno())
             try:
                 _parse(temporary)
+                give_to_hub(temporary)
                 temporary.replace(self.path)
             finally:
                 temporary.unlink(missing_ok=True)

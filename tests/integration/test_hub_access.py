@@ -74,6 +74,13 @@ def test_a_wrong_login_is_refused(guarded_hub: RunningHub, login: tuple[str, str
     assert requests.get(guarded_hub.url, auth=credentials, timeout=30).status_code == 401
 
 
+def test_who_guesses_passwords_has_to_wait(guarded_hub: RunningHub) -> None:
+    answers = [requests.get(guarded_hub.url, auth=("guesser", f"guess {it}"), timeout=30) for it in range(6)]
+    assert [it.status_code for it in answers] == [401] * 5 + [429]
+    assert int(answers[-1].headers["Retry-After"]) > 0
+    assert requests.get(guarded_hub.url, headers=_login(), timeout=30).status_code == 200
+
+
 @pytest.mark.parametrize("header", ["", "Basic", "Basic !!!", "Bearer x", "Basic\tx", "Digest b3BlcmF0b3I6"])
 def test_a_header_that_is_no_login_is_refused(guarded_hub: RunningHub, header: str) -> None:
     assert requests.get(guarded_hub.url, headers={"Authorization": header}, timeout=30).status_code == 401

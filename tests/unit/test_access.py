@@ -1,5 +1,6 @@
 """Users, tokens, sessions, lock-out, one-time links and the audit, each by itself."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -201,6 +202,18 @@ def test_the_audit_is_added_to_set_aside_and_read_backwards(tmp_path: Path, monk
     with (tmp_path / "audit.ndjson").open("a") as file:
         file.write('{"at": "cut of')
     assert audit.read(1)[0].what == "POST /99"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_roots_command_writes_the_hub_can_use(tmp_path: Path, file: UsersFile) -> None:
+    os.chown(tmp_path, 454, 454)
+    add_user(file, "anna", "admin", "long enough")
+    Audit(tmp_path / "audit.ndjson").note(Entry(now_text(), "root", "admin", "command", "add user", "here", "done"))
+    assert {path.name: path.stat().st_uid for path in tmp_path.iterdir()} == {
+        "users.toml": 454,
+        "users.lock": 454,
+        "audit.ndjson": 454,
+    }
 
 
 def test_what_the_audit_cannot_write_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
