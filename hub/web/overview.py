@@ -21,48 +21,20 @@ from crawlers.runtime.errors import FleetError
 from crawlers.runtime.history import read_history
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.release import DATA, release_folder
-from crawlers.runtime.standing import ATTENTION, Standing, find_standing
+from crawlers.runtime.standing import Standing, find_standing
 from hub.books import open_books
 from hub.dataload.changes import read_all_changes
 from hub.settings import HubSettings
 from hub.status import complete_status, reasons, status_of_fault, status_of_files
 from hub.web.events import Signature, sign
 from hub.web.formats import parse_moment
+from hub.web.states import CALLING, FAILED_IN_HUB, tone_of
 
 if TYPE_CHECKING:
     from hub.server import FleetHubServer
 
 logger = logging.getLogger(__name__)
 
-_FAILED_IN_HUB = ("faulty", "dump failed", "upload failed")
-# What needs attention first: what the hub can't use, then as crawlers stand.
-ORDER = (*_FAILED_IN_HUB, *ATTENTION)
-CALLING = (*_FAILED_IN_HUB, "failing", "stale", "held")
-_TONES = {
-    **dict.fromkeys((*_FAILED_IN_HUB, "failing", "stale"), "bad"),
-    **dict.fromkeys(("held", "due"), "warn"),
-    "running": "busy",
-    "fresh": "good",
-}
-_OUTCOME_TONES = {
-    **dict.fromkeys(("failed", "empty", "partial", "killed", "interrupted", "stuck", "unknown"), "bad"),
-    **dict.fromkeys(("published", "unchanged", "approved"), "good"),
-    "held": "warn",
-    "running": "busy",
-}
-MEANINGS = {
-    "faulty": "The manifest, or what lies in the release folder, can’t be used. The reason names file and line.",
-    "dump failed": "The hub refused the published release; the one before it stays live.",
-    "upload failed": "The hub could not load the release: too many bad records, or the database. The one before it stays live.",
-    "failing": "The last crawl failed, was partial, found nothing, was killed or hung. What was published before stays.",
-    "stale": "No crawl saw the whole source for longer than is expected of it.",
-    "held": "The publish gate holds a release back: look at it, then approve or discard it.",
-    "never": "It was never crawled.",
-    "due": "Its turn has come, and it was not crawled yet.",
-    "paused": "A person paused it.",
-    "running": "A crawl is under way.",
-    "fresh": "All is well.",
-}
 _MADE = ("published", "approved")
 _RUNS = 200
 _TREND = 30
@@ -78,7 +50,7 @@ _KEEP_SECONDS = 30.0
 class SourceView:
     """A source as the fleet's page shows it.
 
-    ``state``: one of ``ORDER``; ``since``: since when, ISO 8601 or empty; ``reason``: in a sentence; ``standing``: None where the manifest is at fault.
+    ``state``: one of ``states.ORDER``; ``since``: since when, ISO 8601 or empty; ``reason``: in a sentence; ``standing``: None where the manifest is at fault.
     ``status``: see ``hub.status``; ``records``: of its releases, the earliest first; ``size_bytes``: of the data of the newest.
     """
 
@@ -209,20 +181,10 @@ class Overviews:
         return self._known[name]
 
 
-def tone_of(state: str) -> str:
-    """``bad``, ``warn``, ``busy``, ``good``, or empty: how a state looks."""
-    return _TONES.get(state, "")
-
-
-def outcome_tone(outcome: str) -> str:
-    """The same of how a crawl ended."""
-    return _OUTCOME_TONES.get(outcome, "")
-
-
 def _view(files: _Files, status: dict[str, Any]) -> SourceView:
     standing = files.standing
     state, since, reason = standing.state, standing.since, standing.reason
-    if status["state"] in _FAILED_IN_HUB and state not in ("failing", "running"):
+    if status["state"] in FAILED_IN_HUB and state not in ("failing", "running"):
         state = status["state"]
         step = status["upload" if state == "upload failed" else "dump"] or {}
         since, reason = step.get("at") or "", next(iter(reasons(status)), reason)

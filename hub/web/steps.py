@@ -7,7 +7,8 @@ from typing import Any
 from crawlers.runtime.heartbeat import Heartbeat
 from crawlers.runtime.history import RunEntry
 from hub.web.formats import number, parse_moment, plain, span, url_part
-from hub.web.overview import SourceView, outcome_tone
+from hub.web.overview import SourceView
+from hub.web.states import outcome_tone
 
 
 @dataclass(frozen=True)

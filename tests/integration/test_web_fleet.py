@@ -119,6 +119,15 @@ def test_an_address_leaves_out_what_goes_without_saying_and_keeps_the_rest(morni
     assert page.css("th[aria-sort=ascending] a::text").getall() == ["Size"]
 
 
+def test_commands_hold_only_what_can_be_used(morning: Morning) -> None:
+    page = read(morning, "/add?name=good&kind=oai-pmh&url=https://data.example.org/a%3Bb")
+    assert "there is a source good already" in "".join(page.css(".wrong::text").getall())
+    assert (
+        page.css(".guide pre::text").get()
+        == "fleet new-source my_archive --kind oai-pmh --url 'https://data.example.org/a;b'"
+    )
+
+
 def test_pages_are_reached_and_read_by_everybody_and_nothing_of_a_site_runs(browser: Browser) -> None:
     for name, path in PAGES.items():
         browser.visit(path)

@@ -40,12 +40,13 @@ class AddPage(PageHandler):
     def get(self) -> None:
         given = {key: str(self.get_query_argument(key, ""))[:300].strip() for key in _EXAMPLES}
         names = [classes.source.name for classes in self.server.sources] + [it.name for it in self.server.faults]
-        wanted = {key: given[key] or example for key, example in _EXAMPLES.items()}
+        wrong = _find_wrong(given, names)
+        wanted = {key: example if key in wrong else given[key] or example for key, example in _EXAMPLES.items()}
         self.render_page(
             "add.html",
             given=given,
             wanted={key: shlex.quote(value) for key, value in wanted.items()},
-            wrong=_find_wrong(given, names),
+            wrong=wrong,
             kinds=_WHEN,
             faults=[_describe(fault) for fault in self.server.faults],
             folder=str(self.server.settings.runtime.sources_dir),

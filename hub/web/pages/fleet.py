@@ -11,9 +11,10 @@ from urllib.parse import urlencode
 from crawlers.runtime.standing import Standing
 from hub.api.handlers import IndexHandler
 from hub.web.formats import ago, number, parse_moment, plain, span
-from hub.web.overview import MEANINGS, ORDER, SourceView, outcome_tone, tone_of
+from hub.web.overview import SourceView
 from hub.web.pages.page import PageHandler
 from hub.web.pictures import bar, sparkline
+from hub.web.states import MEANINGS, ORDER, outcome_tone, tone_of
 
 # So many rows are a page: more are read by nobody at a glance, and take browsers long to lay out.
 ROWS = 100

@@ -10,8 +10,8 @@ from crawlers.runtime.run_log import LogPart, read_run_log
 from hub.api.runs import RunLogQuery
 from hub.views.runs import find_run
 from hub.web.formats import parse_moment
-from hub.web.overview import outcome_tone
 from hub.web.pages.look import LookPage
+from hub.web.states import outcome_tone
 
 _LINES_SHOWN = 1_000
 _BYTES_READ = 4 << 20

@@ -17,9 +17,10 @@ from hub.releases import list_releases
 from hub.status import reasons
 from hub.web.acts import ACTS, offered
 from hub.web.formats import number, parse_moment, plain, short_span
-from hub.web.overview import SourceView, outcome_tone, tone_of
+from hub.web.overview import SourceView
 from hub.web.pages.page import PageHandler
 from hub.web.pictures import bar, columns
+from hub.web.states import outcome_tone, tone_of
 from hub.web.steps import find_progress, find_steps, remaining
 
 _RUNS = 60
