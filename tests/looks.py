@@ -105,14 +105,15 @@ def _crawl_cells(hub: RunningHub) -> list[str]:
 def make_looks(hub: RunningHub) -> Looks:
     """Start the hub, and have all that happen."""
     _write_users(hub)
-    hub.start()
+    hub.add_source("hostile", title=ALL[:1900])
+    hub.add_source("refused")
+    _write_cells(Fleet(hub.sources, hub.shared), 30)
+    hub.start()  # with all sources: it would find later ones only after a while
     releases = _crawl_cells(hub)
     morning = Morning(hub)
-    hub.add_source("hostile", title=ALL[:1900])
     hostile = [{"_id": f"hostile_{at:02}", "name": it, it[:30]: [it], "url": it} for at, it in enumerate(PAYLOADS)]
     morning.runs("hostile", [("failed", 0, timedelta(hours=2))], message=ALL)
     morning.publish("hostile", timedelta(days=1), [*hostile, {"_id": f"hostile_{ALL}", "name": LONG}])
-    hub.add_source("refused")
     morning.publish("refused", timedelta(hours=7), [b'{"_id": "refused_1"}\n', f"{ALL!r}\n".encode(), b"nor this\n"])
     hub.wait_for_state("refused", "upload failed")
     wait_for(lambda: hub.status("hostile")["live"] and hub.status("hostile")["changes"], "hostile to be live")
