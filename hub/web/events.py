@@ -8,6 +8,7 @@ import asyncio
 import functools
 import logging
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 JOBS = "jobs"
 _LOOK_SECONDS = 2.0
+# No file system that a shared volume may lie on tells times in longer steps.
+_STEP_NS = 2_000_000_000
 # Something is said now and then, so that proxies keep the connection; after a while the browser has to come, and log in, again.
 _SILENCE_SECONDS = 25.0
 _LONGEST_SECONDS = 600.0
@@ -138,8 +141,14 @@ def sign_all(settings: HubSettings, names: Iterable[str]) -> dict[str, Signature
 
 
 def sign(settings: HubSettings, name: str) -> Signature:
-    """The same for one source: numbers that differ once one of its files was replaced, appeared or went."""
-    return tuple(number for path in _watched(settings, name) for number in _status(path))
+    """The same for one source: numbers that differ once one of its files was replaced, appeared or went.
+
+    File systems tell times in steps: what changes twice within one looks the same after the second time. So the last number says whether
+    anything changed a moment ago, and differs once that is past: then it is read again, and nothing can have been missed.
+    """
+    found = [_status(path) for path in _watched(settings, name)]
+    newest_ns = max(changed_ns for changed_ns, _ in found)
+    return (*(number for status in found for number in status), int(time.time_ns() - newest_ns < _STEP_NS))
 
 
 @functools.lru_cache(maxsize=10_000)
