@@ -14,8 +14,8 @@ from crawlers.runtime.manifest import find_source
 from crawlers.runtime.release import release_folder
 from crawlers.runtime.run_entry import RunEntry
 from crawlers.runtime.settings import RuntimeSettings
+from crawlers.runtime.terminal import safe
 from fleet.options import shared_option
-from fleet.terminal import safe
 
 COLOURS = {
     "published": "green",

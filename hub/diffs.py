@@ -4,7 +4,6 @@ import asyncio
 from collections import OrderedDict
 from typing import Any
 
-from crawlers.runtime.errors import FleetError
 from hub.keeper import Keeper
 
 _REMEMBERED = 20
@@ -41,6 +40,6 @@ class Diffs:
 
 
 def _look_at_error(task: "asyncio.Task[Any]") -> None:
-    """Nobody may come for it; what went wrong is told to who does."""
-    if not task.cancelled() and isinstance(task.exception(), FleetError):
-        return
+    """What went wrong is told to who comes for it: nobody may."""
+    if not task.cancelled():
+        task.exception()

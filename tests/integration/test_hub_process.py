@@ -284,10 +284,12 @@ def test_a_hub_whose_database_goes_away_answers_and_goes_on_when_it_is_back(tmp_
             uploaded = hub.act("site", "upload")
             assert (uploaded.status_code, uploaded.json()["outcome"]) == (409, "failed")
             assert "the database can't be used" in uploaded.json()["reason"]
-            for path, accepted in (("/fleet/status", "application/json"), ("/", "text/html")):
-                answer = requests.get(hub.url + path, headers={"Accept": accepted}, timeout=30)
+            for path in ("/fleet/status", "/fleet/jobs/history"):
+                answer = requests.get(hub.url + path, timeout=30)
                 assert answer.status_code == 503
                 assert "the database can't be used" in answer.json()["error"]
+            page = requests.get(hub.url, headers={"Accept": "text/html"}, timeout=30)
+            assert "The database can’t be used" in page.text
             hub.publish("site", SECOND, documents(5))
             with database:
                 hub.wait_until_live("site", SECOND)

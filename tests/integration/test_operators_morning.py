@@ -70,6 +70,8 @@ def morning(make_module_hub: Callable[..., RunningHub]) -> Iterator[Morning]:
     )
     (hub.data / "users.toml").write_text("".join(users))
     fleet = Fleet(hub.sources, hub.shared)
+    _write_cells(fleet, 40)
+    _write_deep(fleet, fixed=False)
     hub.start()
     for records in (40, 41):
         _write_cells(fleet, records)
