@@ -1,6 +1,7 @@
 """The hub: BioThings' server, with the features that are needed, our sources, and our API in front of it."""
 
 import asyncio
+import gc
 import logging
 from types import SimpleNamespace
 from typing import Any
@@ -190,6 +191,8 @@ class FleetHubServer(HubServer):
         if alerts := make_watch(self):
             runs.append(alerts.run())
         self._tasks = [jobs.loop.create_task(run) for run in runs]
+        gc.collect()
+        gc.freeze()  # what was imported stays: to look through all of it again and again costs more than most pages
         logger.info("the hub listens on %s", self.settings.url)
         if self.logins.is_open:
             link = self.logins.invite("admin", first=True)
