@@ -42,6 +42,7 @@ COMMANDS = {
     "alert": "fleet.alert:alert",
     "dump": "fleet.hub:dump",
     "upload": "fleet.hub:upload",
+    "mark": "fleet.hub:mark",
     "status": "fleet.status:status",
     "releases": "fleet.releases:releases",
     "diff": "fleet.releases:diff",

@@ -101,6 +101,8 @@ def _print_fields(found: dict[str, Any]) -> None:
 
 
 def _print_history(found: dict[str, Any]) -> None:
+    if all(step["became"] == "absent" for step in found["steps"]):
+        raise UsageError(f"no archived release holds a record whose _id is {found['id']!r}")
     for step in found["steps"]:
         click.echo(f"{step['release']}  {step['became']}")
         for change in step["changes"]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from fleet.options import who
 from hub.client import HubClient
 from hub.settings import HubSettings
 
@@ -25,7 +26,7 @@ def hub() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def dump(name: str, as_json: bool) -> None:
     """Have the running hub take up what source NAME has published, now, and wait for it."""
-    _tell(HubClient(HubSettings.from_environment()).act(name, "dump"), as_json)
+    _tell(HubClient(HubSettings.from_environment()).act(name, "dump", by=who()), as_json)
 
 
 @click.command(epilog="Example: fleet upload demo")
@@ -34,7 +35,17 @@ def dump(name: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def upload(name: str, force: bool, as_json: bool) -> None:
     """Have the running hub load the archived release of source NAME, now, and wait for it."""
-    _tell(HubClient(HubSettings.from_environment()).act(name, "upload", **({"force": "1"} if force else {})), as_json)
+    options = {"by": who(), **({"force": "1"} if force else {})}
+    _tell(HubClient(HubSettings.from_environment()).act(name, "upload", **options), as_json)
+
+
+@click.command(epilog="Example: fleet mark demo upload")
+@click.argument("name")
+@click.argument("step", type=click.Choice(("dump", "upload")))
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def mark(name: str, step: str, as_json: bool) -> None:
+    """Have the failed dump or upload of source NAME count as settled. Nothing is tried again by that."""
+    _tell(HubClient(HubSettings.from_environment()).act(name, "mark", step=step, by=who()), as_json)
 
 
 def _tell(answer: dict[str, Any], as_json: bool) -> None:
@@ -44,10 +55,13 @@ def _tell(answer: dict[str, Any], as_json: bool) -> None:
         why = {
             "dump": "nothing is published that is not archived",
             "upload": "the latest archived release is live",
+            "mark": "it has not failed",
         }
         click.echo(f"{answer['source']}: nothing to do, {why[answer['action']]}")
     elif answer["action"] == "dump":
         click.echo(f"{answer['source']}: release {answer['release']} is archived")
+    elif answer["action"] == "mark":
+        click.echo(f"{answer['source']}: the failure of release {answer['release']} counts as settled")
     else:
         click.echo(
             f"{answer['source']}: release {answer['release']} is live: {answer['documents']} documents, "

@@ -62,8 +62,14 @@ def words_of(sources: list[dict[str, Any]]) -> Group:
         standing = source["standing"]
         if standing and (standing["state"] in _TOLD or (standing["state"] == "failing" and not told)):
             told.insert(0, standing["reason"])
-        lines += [Text.assemble((name, COLOURS[_state(source)]), f": {safe(reason)}") for reason in told]
+        lines += [Text.assemble((name, COLOURS[_state(source)]), f": {_reason(name, reason)}") for reason in told]
     return Group(*lines)
+
+
+def _reason(name: str, reason: str) -> str:
+    """``reason`` without the name before it, which stands there already; what it lists is indented below it."""
+    first, *rest = reason.removeprefix(f"{name}: ").splitlines() or [""]
+    return "\n".join([safe(first), *(f"  {safe(line)}" for line in rest)])
 
 
 def _row(source: dict[str, Any], now: datetime) -> dict[str, Text]:
@@ -101,7 +107,7 @@ def _ago(text: str | None, now: datetime) -> Text:
 
 def _next(standing: dict[str, Any], now: datetime) -> Text:
     if not standing or standing["state"] == "running":
-        return Text("-")
+        return Text(standing.get("progress") or "-")
     why = f" {safe(standing['next_reason'])}" if standing["next_reason"] else ""
     if not standing["next_run"]:
         return Text("-" if standing["paused"] else "now") + Text(why, "dim")

@@ -81,7 +81,8 @@ def set_role(name: str, role: Any) -> None:
 def list_users(as_json: bool) -> None:
     """List the users."""
     users = _file(HubSettings.from_environment()).read().users
-    _print([{"name": name, "role": it.role, "since": it.since} for name, it in sorted(users.items())], as_json)
+    found = [{"name": name, "role": it.role, "since": it.since} for name, it in sorted(users.items())]
+    _print(found, as_json, "there are no users: `fleet user add NAME --role admin` makes the first")
 
 
 @user.command("invite", epilog="Example: fleet user invite --role operator")
@@ -138,6 +139,7 @@ def list_tokens(as_json: bool) -> None:
             for name, it in sorted(tokens.items())
         ],
         as_json,
+        "there are no tokens: `fleet token add NAME` makes one",
     )
 
 
@@ -151,10 +153,12 @@ def _password(file: TextIO | None) -> str:
     return click.prompt("Password", hide_input=True, confirmation_prompt=True)
 
 
-def _print(entries: list[dict[str, str]], as_json: bool) -> None:
+def _print(entries: list[dict[str, str]], as_json: bool, none: str) -> None:
     if as_json:
         click.echo(json.dumps(entries, indent=2))
         return
+    if not entries:
+        click.echo(none)
     for entry in entries:
         expires = f"  until {entry['expires']}" if entry.get("expires") else ""
         click.echo(f"{entry['name']}  {entry['role']}  since {entry['since'] or '-'}{expires}")

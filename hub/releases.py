@@ -77,7 +77,7 @@ def find_compared(settings: HubSettings, name: str, words: tuple[str, ...], live
         newest = list_archived(settings.archive_dir / name)[-2:]
         if len(newest) < 2:
             raise UsageError(
-                f"{name}: {len(newest)} of its releases are archived: two are needed to compare them. The next one comes with the "
+                f"{name}: {'one release is' if newest else 'no release is'} archived: two are needed to compare them. The next one comes with the "
                 f"next crawl that finds something new (`fleet crawl {name}`); `fleet diff {name} archived held` compares with one "
                 "that is held back"
             )

@@ -7,6 +7,7 @@ import msgspec
 
 from crawlers.runtime.container import Container, find_schedule, read_container
 from crawlers.runtime.errors import FleetError
+from crawlers.runtime.heartbeat import Heartbeat, read_heartbeat
 from crawlers.runtime.held import find_held
 from crawlers.runtime.history import find_pace, read_last_run
 from crawlers.runtime.manifest import Manifest
@@ -34,6 +35,7 @@ class Facts(msgspec.Struct, kw_only=True):
     container: Container | None = None
     run: RunEntry | None = None
     pace: Pace = Pace()
+    heartbeat: Heartbeat | None = None
     release: Release | None = None
     description: Description | None = None
     held: Description | None = None
@@ -67,6 +69,8 @@ def gather(shared_dir: Path, manifest: Manifest, now: datetime) -> Facts:
     def read_run() -> None:
         facts.run = read_last_run(folder)
         facts.pace = find_pace(folder, facts.schedule, facts.run)
+        if facts.run and facts.run.outcome == "running":
+            facts.heartbeat = read_heartbeat(folder)
 
     def read_published() -> None:
         facts.release = read_release(folder)

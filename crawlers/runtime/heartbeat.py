@@ -44,6 +44,14 @@ class Heartbeat(msgspec.Struct, kw_only=True):
     last_url: str = ""
     under_way: list[str] = msgspec.field(default_factory=list)
 
+    def in_words(self) -> str:
+        """How far it is, e.g. ``59 %, 118 of 200 records``; of a harvest, whose records are accepted in the end, by its windows."""
+        if self.expected_windows:
+            return f"{min(self.windows / self.expected_windows, 1):.0%}, {self.harvested:,} records harvested"
+        if self.expected:
+            return f"{min(self.records / self.expected, 1):.0%}, {self.records:,} of {self.expected:,} records"
+        return f"{self.records:,} records"
+
 
 def read_heartbeat(folder: Path) -> Heartbeat | None:
     """How far the crawl into the release folder ``folder`` is; None where none is under way, or it is one of a foreign crawler."""

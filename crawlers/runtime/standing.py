@@ -44,9 +44,11 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     ``records``, ``rejects``, and the ``bytes`` of its data: of that release.
     ``run``, ``outcome``, ``run_started``, ``run_ended``: of the last run, whatever became of it; ``failures``: runs in a row that failed;
     ``fruitless``: runs in a row that found nothing new, since an adaptive interval last changed.
-    ``schedule``: ``cron``, ``adaptive`` or ``continuous``; ``interval_seconds``: from the last collection to the regular next run.
+    ``schedule``: ``cron``, ``adaptive`` or ``continuous``; ``timing``: in full, e.g. ``0 4 * * 6``; ``timing_by``: whose word that is,
+    ``manifest``, or ``container``, whose ``FLEET_SCHEDULE`` wins. ``interval_seconds``: from the last collection to the regular next run.
     ``next_run``: when its turn is, a past moment if it is due, empty if at once, or never while it is paused; ``next_reason``: why then.
     ``ordered``: what waits to be carried out, ``crawl`` or ``check``; empty: nothing.
+    ``progress``: how far the crawl under way is, in words; empty where there is none, or it doesn't tell.
     """
 
     name: str
@@ -66,10 +68,13 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     expected_seconds: int | None = None
     interval_seconds: int | None = None
     schedule: str = ""
+    timing: str = ""
+    timing_by: str = ""
     next_run: str = ""
     next_reason: str = ""
     paused: Pause | None = None
     ordered: str = ""
+    progress: str = ""
     records: int | None = None
     rejects: int | None = None
     bytes: int | None = None
@@ -118,10 +123,13 @@ def _describe(manifest: Manifest, facts: Facts) -> Standing:
         expected_seconds=_seconds(expected),
         interval_seconds=_seconds(interval),
         schedule=facts.schedule.kind,
+        timing=str(facts.schedule),
+        timing_by="container" if facts.container and facts.container.cron else "manifest",
         next_run=_text(turn.at),
         next_reason=turn.reason,
         paused=facts.pause,
         ordered=facts.order.command if facts.order else "",
+        progress=facts.heartbeat.in_words() if facts.heartbeat else "",
         failures=facts.pace.failures,
         fruitless=facts.pace.fruitless,
         **_numbers(facts),

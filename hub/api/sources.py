@@ -22,13 +22,17 @@ from hub.api.description import NoParameters, described
 
 
 class Collected(msgspec.Struct):
-    """``collected``: when the source was last seen whole, ISO 8601 in UTC; empty: never. ``records``: of the published release."""
+    """``collected``: when the source was last seen whole, ISO 8601 in UTC; empty: never. ``records``: of the published release.
+
+    ``license_url``: the terms under which its records may be used.
+    """
 
     name: str
     title: str
     url: str
     collected: str
     records: int | None
+    license_url: str
 
 
 class SourceLook(msgspec.Struct):
@@ -68,9 +72,11 @@ class LastCollectedHandler(FleetHandler):
 
     def _look(self) -> list[Collected]:
         runtime = self.server.settings.runtime
-        found = (find_standing(runtime, it.source.manifest) for it in self.server.sources)
+        manifests = [classes.source.manifest for classes in self.server.sources]
+        found = [(find_standing(runtime, manifest), manifest.license_url) for manifest in manifests]
         return sorted(
-            (Collected(it.name, it.title, it.url, it.collected, it.records) for it in found), key=lambda it: it.name
+            (Collected(it.name, it.title, it.url, it.collected, it.records, licence) for it, licence in found),
+            key=lambda it: it.name,
         )
 
 

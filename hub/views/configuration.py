@@ -51,6 +51,8 @@ def _walk(value: Any, path: str) -> list[tuple[str, str]]:
 def _masked(name: str, value: Any) -> str:
     if value is None or value == "":
         return ""
+    if isinstance(value, frozenset | tuple):
+        return ", ".join(sorted(map(str, value)))
     # The file that holds a secret may be named.
     if _SECRET.search(name) and not name.upper().endswith(("_FILE", "_SECONDS")) and not isinstance(value, bool):
         return MASK

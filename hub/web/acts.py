@@ -32,6 +32,10 @@ def _failed(step: str) -> Callable[[SourceView], bool]:
     return lambda it: bool(it.status[step]) and it.status[step]["status"] == "failed"
 
 
+def _ordered(command: str) -> Callable[[SourceView], bool]:
+    return lambda it: it.standing is not None and it.standing.ordered == command
+
+
 def _paused(it: SourceView) -> bool:
     return bool(it.standing and it.standing.paused)
 
@@ -56,6 +60,8 @@ ACTS: dict[str, Act] = {
     ),
     "crawl": Act("crawl", "Crawl now", lambda it: not it.standing or it.standing.state != "running"),
     "check": Act("check", "Check records", lambda it: bool(it.manifest and it.manifest.check)),
+    "withdraw-crawl": Act("withdraw", "Take back the crawl", _ordered("crawl"), fixed=(("command", "crawl"),)),
+    "withdraw-check": Act("withdraw", "Take back the check", _ordered("check"), fixed=(("command", "check"),)),
     "pause": Act(
         "pause",
         "Pause",

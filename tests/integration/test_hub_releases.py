@@ -172,6 +172,9 @@ def test_above_the_reject_budget_the_old_collection_stays(hub: RunningHub) -> No
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "2 of 4 lines were rejected" in refused.stderr
     assert not [name for name in hub.collections() if "loading" in name]
+    assert hub.run("mark", "over_budget", "upload").stdout == "over_budget: the failure of release 2026-11-22T02:02:03Z counts as settled\n"
+    assert hub.status("over_budget")["upload"]["status"] == "success"
+    assert "nothing to do" in hub.run("mark", "over_budget", "upload").stdout
 
 
 def test_a_release_archived_while_the_one_before_fails_is_loaded_all_the_same(hub: RunningHub) -> None:

@@ -204,6 +204,7 @@ def test_a_held_release_is_seen_understood_and_approved_by_keyboard(browser: Bro
     browser.wait_for_text("is published: the hub takes it up now", "#notices")
     browser.wait_for_text("300", "#now")  # live, without a reload
     assert browser.text("#head .state") == "fresh"
+    assert "approved" in browser.text("#steps") and "held" not in browser.text("#steps")
     assert morning.hub.status("held_back")["documents"] == 300
 
 
@@ -211,7 +212,11 @@ def test_what_is_asked_of_a_crawler_is_told_and_a_rollback_is_done(browser: Brow
     browser.visit("/sources/old")
     browser.click("Crawl now")
     browser.wait_for_text("A crawl is ordered", "#notices")
-    assert (morning.hub.shared / "old_state" / "orders" / "crawl.json").is_file()
+    order = morning.hub.shared / "old_state" / "orders" / "crawl.json"
+    assert order.is_file()
+    browser.click("Take back the crawl")
+    browser.wait_for_text("The order is taken back", "#notices")
+    assert not order.exists()
     browser.click("Pause")
     browser.run("document.getElementById('reason').value = 'They move house.'")
     browser.click("Pause")
@@ -257,6 +262,8 @@ def test_strangers_see_when_sources_were_collected_and_nothing_else(chromium: Br
         and "faulty_one" not in shown
         and str(morning.hub.shared) not in shown
     )
+    told = requests.get(f"{morning.hub.url}/fleet/last-collected", timeout=30).json()
+    assert "https://creativecommons.org/publicdomain/zero/1.0/" in {it["license_url"] for it in told}
     chromium.visit("/sources/blocked")
     assert "/login" in chromium.driver.current_url
 

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from crawlers.runtime.errors import UsageError
+from fleet.cli import fleet
 from hub.access import audit as audits
 from hub.access.accounts import add_token, add_user, remove_token, set_password, set_role
 from hub.access.audit import Audit, Entry, now_text
@@ -56,6 +58,15 @@ def test_a_password_is_known_by_its_hash_alone() -> None:
     for wrong in ("too short", "x" * 1_001):
         with pytest.raises(UsageError, match="characters"):
             hash_password(wrong)
+
+
+@pytest.mark.parametrize(("command", "said"), [("user", "there are no users"), ("token", "there are no tokens")])
+def test_who_lists_nobody_is_told_what_to_do(
+    command: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEET_DATA_DIR", str(tmp_path))
+    told = CliRunner().invoke(fleet, [command, "list"], catch_exceptions=False).output
+    assert said in told and f"fleet {command} add NAME" in told
 
 
 def test_users_and_tokens_are_kept_in_a_file_that_people_may_write_too(file: UsersFile) -> None:

@@ -23,5 +23,6 @@ def test_no_secret_is_told(tmp_path: Path) -> None:
     assert "s3cret" not in told
     shown = {it.name: it.value for it in settings if it.of == "environment"}
     assert shown["FLEET_HUB_PASSWORD_FILE"] == str(tmp_path / "password")
+    assert "frozenset" not in told
     assert "root" in shown["FLEET_MONGO_URI"] and "authSource=admin" in shown["FLEET_MONGO_URI"]
     assert {"host", "runtime.shared_dir", "access.read_only"} <= {it.name for it in settings if it.of == "hub"}

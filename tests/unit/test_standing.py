@@ -213,7 +213,15 @@ def test_a_history_of_an_older_version_is_replayed(volume: Volume) -> None:
 def test_the_container_s_setting_wins_over_the_manifest(volume: Volume) -> None:
     note_start(volume.state, "*/30 * * * *", NOON)
     volume.run("published", NOON)
-    assert volume.standing().next_run == "2026-01-06T12:30:00Z"
+    standing = volume.standing()
+    assert standing.next_run == "2026-01-06T12:30:00Z"
+    assert (standing.schedule, standing.timing, standing.timing_by) == ("cron", "*/30 * * * *", "container")
+
+
+def test_the_schedule_is_told_in_full(volume: Volume) -> None:
+    assert (volume.standing().timing, volume.standing().timing_by) == ("0 4 * * *", "manifest")
+    volume.manifest = scheduled({"kind": "adaptive", "min_minutes": 60})
+    assert volume.standing().timing == "adaptive 60-10080 min"
 
 
 def test_an_overdue_source_waits_for_the_end_of_a_blackout(volume: Volume) -> None:

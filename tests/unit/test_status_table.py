@@ -75,5 +75,15 @@ def test_what_a_site_wrote_moves_no_cursor(tmp_path: Path) -> None:
     assert "\x1b" not in shown([source("little", "stale", reason="\x1b[2Jgone")])
 
 
+def test_a_reason_of_several_lines_is_read_as_such_and_names_its_source_once() -> None:
+    crawl = {"outcome": "held", "reason": "cells: it is held:\n  - fewer\x1b\nIt lies in held/."}
+    lines = shown([{**source("cells", "held"), "crawl": crawl}]).splitlines()
+    assert lines[-3:] == ["cells: it is held:", "    - fewer\\x1b", "  It lies in held/."]
+
+
+def test_a_crawl_under_way_shows_how_far_it_is() -> None:
+    assert "59%, 118 of 200 records" in shown([source("busy", "running", progress="59%, 118 of 200 records")])
+
+
 def test_no_sources_are_told_so() -> None:
     assert "There are no sources." in shown([])

@@ -60,6 +60,19 @@ def test_where_the_site_says_nothing_the_last_release_tells_what_to_expect(tmp_p
     assert not (tmp_path / HEARTBEAT).exists()
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"records": 1180}, "1,180 records"),
+        ({"records": 118, "expected": 200}, "59%, 118 of 200 records"),
+        ({"records": 3, "expected": 2}, "100%, 3 of 2 records"),
+        ({"harvested": 1500, "windows": 1, "expected_windows": 4}, "25%, 1,500 records harvested"),
+    ],
+)
+def test_how_far_a_crawl_is_can_be_said_in_words(fields: dict[str, int], words: str) -> None:
+    assert Heartbeat(run="r", started="", at="", **fields).in_words() == words
+
+
 def test_a_heartbeat_that_nobody_keeps_up_is_none(tmp_path: Path) -> None:
     (tmp_path / HEARTBEAT).write_text('{"run": "x", "started": "", "at": ""}')
     assert read_heartbeat(tmp_path) is None

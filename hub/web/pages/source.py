@@ -32,7 +32,7 @@ _UNTIL = {
     f"in {words}": timedelta(hours=hours)
     for words, hours in (("an hour", 1), ("a day", 24), ("a week", 168), ("four weeks", 672))
 }
-# They are no runs: what a person did with one.
+# They are no runs: what a person made of one that was held.
 _JUDGED = ("approved", "discarded")
 
 
@@ -119,7 +119,7 @@ def _read(settings: Any, view: SourceView) -> dict[str, Any]:
     """What only this page shows."""
     folder = release_folder(settings.runtime.shared_dir, view.name)
     try:
-        runs = [run for run in read_history(folder, last=2 * _RUNS) if run.outcome not in _JUDGED][-_RUNS:]
+        runs = _judged(read_history(folder, last=2 * _RUNS))[-_RUNS:]
     except FleetError:  # its reason is shown: the standing tells it
         runs = []
     return {
@@ -130,6 +130,16 @@ def _read(settings: Any, view: SourceView) -> dict[str, Any]:
         "releases": list_releases(settings, view.name),
         "manifest": _manifest_text(settings.runtime.sources_dir / view.name / MANIFEST),
     }
+
+
+def _judged(entries: list[RunEntry]) -> list[RunEntry]:
+    """The runs, those that were held with what a person made of them."""
+    words = {entry.release: entry.outcome for entry in entries if entry.outcome in _JUDGED}
+    runs = [entry for entry in entries if entry.outcome not in _JUDGED]
+    return [
+        msgspec.structs.replace(run, outcome=words.get(run.release, "held")) if run.outcome == "held" else run
+        for run in runs
+    ]
 
 
 def _manifest_text(path: Path) -> str:
@@ -150,10 +160,12 @@ def _parts_of(disk: DiskUse) -> list[tuple[str, int]]:
 def _told(view: SourceView) -> list[str]:
     """What a person should know, each once."""
     told = [view.reason]
+    held = view.status["held"]["reasons"] if view.state == "held" and view.status["held"] else []
     for reason in reasons(view.status):
         # The standing gives the beginning of a long reason: the whole of it says more.
         beginning = reason[:_BEGINNING]
-        told = [it for it in told if beginning not in it]
+        says_all = held and all(why in reason for why in held)  # also what can be done
+        told = [it for it in told if beginning not in it and not (says_all and it == view.reason)]
         told.append(reason)
     return told
 
