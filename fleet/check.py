@@ -1,5 +1,6 @@
 """``fleet check``: visit records of the last release, and mark those that their site withdrew."""
 
+import logging
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,12 +8,13 @@ from pathlib import Path
 import click
 
 from crawlers.runtime.check import check as run_check
-from crawlers.runtime.errors import NotDueError
+from crawlers.runtime.errors import Interrupted, NotDueError
 from crawlers.runtime.http import Patience, check_base_url
 from crawlers.runtime.loading import load_site
 from crawlers.runtime.manifest import find_source
 from crawlers.runtime.settings import RuntimeSettings
 from crawlers.runtime.standing import find_rest
+from crawlers.runtime.terminal import say
 
 
 @click.command(epilog="Example: fleet check demo")
@@ -38,13 +40,18 @@ def check(name: str, shared: Path | None, base_url: str | None) -> None:
         raise NotDueError(f"{name}: not checked: {rest}")
     serve = load_site(source) if base_url is None else None
     with serve() if serve else nullcontext("" if base_url is None else check_base_url(base_url)) as base:
-        report = run_check(
-            source,
-            shared_dir,
-            base_url=base,
-            contact=settings.contact,
-            patience=Patience(settings.timeout_seconds, settings.retry_pause_seconds),
-        )
+        try:
+            report = run_check(
+                source,
+                shared_dir,
+                base_url=base,
+                contact=settings.contact,
+                patience=Patience(settings.timeout_seconds, settings.retry_pause_seconds),
+                stuck_minutes=settings.stuck_minutes,
+            )
+        except Interrupted as error:
+            say(f"fleet: {name}: {error} Nothing was marked.", logging.ERROR)
+            raise SystemExit(error.exit_code) from error
     visited = ", ".join(f"{count} {verdict}" for verdict, count in sorted(report.visited.items())) or "none was due"
     click.echo(f"{name}: visited {sum(report.visited.values())} records: {visited}. Withdrawn in all: {report.marked}")
     for identifier in report.withdrawn:

@@ -64,7 +64,7 @@ def harvest(
     wanted = Wanted(prefix, set_spec, start, until, int(overlap_days * 86400), workers)
     folder = (output or settings.data_dir / "harvests" / _folder_name(url, prefix, set_spec)).absolute()
     try:
-        result = harvest_to(folder, access, wanted)
+        result = harvest_to(folder, access, wanted, settings.stuck_minutes)
     except Interrupted as error:
         click.echo(f"fleet: {url}: {error} What was harvested is kept; the same command goes on with it.", err=True)
         raise SystemExit(error.exit_code) from error

@@ -61,7 +61,7 @@ def _print(look: dict[str, Any], ended: list[dict[str, Any]]) -> None:
         job = it["job"]
         table.add_row(job["action"], job["source"], job["state"], _far(it), _span(it["seconds"]), _span(it["left_seconds"]), safe(job["by"]), job["job"])  # fmt: skip
     for it in look["crawls"]:
-        table.add_row("crawl", it["source"], "running", _far(it), _span(it["seconds"]), _span(it["left_seconds"]), "", it["heartbeat"]["run"])  # fmt: skip
+        table.add_row(it["command"], it["source"], "running", _far(it), _span(it["seconds"]), _span(it["left_seconds"]), "", it["heartbeat"]["run"])  # fmt: skip
     for it in look["orders"]:
         table.add_row(it["order"]["command"], it["source"], "ordered", "", "", "", safe(it["order"]["by"]), "")
     for job in ended:

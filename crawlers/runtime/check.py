@@ -18,15 +18,19 @@ import requests
 
 from crawlers.runtime.api import ApiClient, RequestFailed
 from crawlers.runtime.errors import FleetError, LockedError, UsageError
+from crawlers.runtime.heartbeat import CHECKING
+from crawlers.runtime.history import name_run
 from crawlers.runtime.http import PATIENCE, Patience, is_http_url
+from crawlers.runtime.lock import source_lock
 from crawlers.runtime.manifest import Checking, Source
-from crawlers.runtime.release import DATA, read_release, release_folder, state_folder
+from crawlers.runtime.progress import Progress
+from crawlers.runtime.release import DATA, Counts, read_release, release_folder, state_folder
+from crawlers.runtime.signals import stopping
 from crawlers.runtime.tally import Tally
+from crawlers.runtime.watch import Watch, stuck_seconds
 from crawlers.runtime.withdrawals import TIMES_MISSING, Visit, Withdrawals
 
 logger = logging.getLogger(__name__)
-
-_LOCK = ".check.lock"
 
 
 class CheckReport(msgspec.Struct, kw_only=True):
@@ -38,10 +42,17 @@ class CheckReport(msgspec.Struct, kw_only=True):
 
 
 def check(
-    source: Source, shared_dir: Path, *, base_url: str = "", contact: str = "", patience: Patience = PATIENCE
+    source: Source,
+    shared_dir: Path,
+    *,
+    base_url: str = "",
+    contact: str = "",
+    patience: Patience = PATIENCE,
+    stuck_minutes: float | None = None,
 ) -> CheckReport:
     """Visit the next slice of the records of the last release.
 
+    :param stuck_minutes: as of ``crawl``. :raises StuckError: nothing moved for too long. :raises Interrupted: SIGTERM or SIGINT ended it.
     :raises UsageError: the manifest has no ``[check]``. :raises LockedError: another check is under way.
     :raises FleetError: there is no release, or the checker failed its own test: nothing was marked then.
     """
@@ -51,25 +62,36 @@ def check(
     folder = release_folder(shared_dir, name)
     if read_release(folder) is None:
         raise FleetError(f"{name}: nothing to check, no release was published yet. Crawl it first: fleet crawl {name}")
+    tally, counts, state_dir = Tally(quiet=True), Counts(), state_folder(shared_dir, name)
     client = ApiClient(
-        source.manifest, Tally(quiet=True), lambda *_, **__: None, base_url=base_url, contact=contact, patience=patience
+        source.manifest, tally, lambda *_, **__: None, base_url=base_url, contact=contact, patience=patience
     )
     checker = _Checker(name, checking, client)
+    limit_seconds = stuck_seconds(source.manifest, patience, stuck_minutes)
+    progress = Progress(f"{name}, check", tally, counts)
     try:
-        with Withdrawals(shared_dir, name) as state, _locked(state_folder(shared_dir, name) / _LOCK, name):
-            checker.prove()
-            state.take_up(_records(folder / DATA))
-            visits = [
-                checker.visit(*due) for due in state.due(checking.slice, time.time() - checking.every_hours * 3600)
-            ]
-            checker.prove()
-            withdrawn = state.note(visits, time.time())
+        with Withdrawals(shared_dir, name) as state, _locked(state_dir / CHECKING, name), stopping() as stop:
+            with Watch(state_dir / CHECKING, state_dir, name_run(), tally, counts, limit_seconds, name) as watch:
+                with stop.heeding():
+                    checker.prove()
+                    state.take_up(_records(folder / DATA))
+                    visits: list[Visit] = []
+                    due = state.due(checking.slice, time.time() - checking.every_hours * 3600)
+                    watch.expected = len(due)
+                    for identifier, url in due:
+                        visits.append(checker.visit(identifier, url))
+                        counts.items += 1
+                        progress.tick()
+                    checker.prove()
+                with stop.too_late():
+                    withdrawn = state.note(visits, time.time())
             return CheckReport(
                 visited=dict(Counter(visit.verdict for visit in visits)),
                 withdrawn=withdrawn,
                 marked=len(state.withdrawn()),
             )
     finally:
+        progress.close()
         client.close()
 
 
@@ -139,12 +161,13 @@ def _text(answer: requests.Response) -> str:
 
 
 @contextmanager
-def _locked(path: Path, name: str) -> Iterator[None]:
-    lock = filelock.FileLock(path, timeout=0.5, mode=0o660, fallback_to_soft=False)
+def _locked(folder: Path, name: str) -> Iterator[None]:
+    folder.mkdir(exist_ok=True)
+    lock = source_lock(folder)
     try:
         lock.acquire()
     except filelock.Timeout as error:
-        raise LockedError(f"{name}: another check of this source is under way (it holds {path})") from error
+        raise LockedError(f"{name}: another check of this source is under way (it holds {lock.lock_file})") from error
     try:
         yield
     finally:

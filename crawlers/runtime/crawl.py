@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from crawlers.runtime.errors import FleetError, HeldError, Interrupted, PageError, ReleaseError, StuckError
+from crawlers.runtime.errors import FleetError, HeldError, PageError, ReleaseError
 from crawlers.runtime.gate import judge, require_whole
 from crawlers.runtime.history import recorded
 from crawlers.runtime.housekeeping import tidy_after_crawl
@@ -89,12 +89,7 @@ def crawl(
                 progress = Progress(source.name, tally, writer.counts)
                 run = Run(source, writer, tally, progress, stop, base_url, limit, contact, patience, on_record)
                 run.pages = pages
-                try:
-                    return _crawl_to_the_end(run, entry, shared_dir)
-                except Interrupted as signalled:
-                    if verdict := watch.verdict():
-                        raise StuckError(verdict) from signalled
-                    raise
+                return _crawl_to_the_end(run, entry, shared_dir)
 
 
 def _crawl_to_the_end(run: Run, entry: RunEntry, shared_dir: Path) -> Description:

@@ -11,6 +11,8 @@ from crawlers.runtime.json_files import write_json
 from crawlers.runtime.lock import is_locked
 
 HEARTBEAT = "heartbeat.json"
+# In a source's state folder: heartbeat and lock of the check under way, as those of a crawl lie in its release folder.
+CHECKING = "checking"
 
 
 class Heartbeat(msgspec.Struct, kw_only=True):

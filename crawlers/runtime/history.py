@@ -64,7 +64,7 @@ def recorded(
         source=writer.manifest.name,
         release=writer.release,
         started=format_release(writer.started),
-        run=f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}",
+        run=name_run(),
         code_version=code_version,
         trigger=trigger,
         by=by,
@@ -87,6 +87,11 @@ def recorded(
         run.ended, run.counts, run.errors = format_release(datetime.now(UTC)), writer.counts, tally.errors
         append(folder, run)
         _write(folder, run)
+
+
+def name_run() -> str:
+    """A name for the run that this process begins now."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}"
 
 
 def read_last_run(folder: Path) -> RunEntry | None:

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
+from crawlers.runtime.errors import Interrupted, StuckError
 from crawlers.runtime.heartbeat import Heartbeat, remove_heartbeat, write_heartbeat
 from crawlers.runtime.http import Patience
 from crawlers.runtime.manifest import Manifest
@@ -61,14 +62,25 @@ def stuck_seconds(manifest: Manifest, patience: Patience, minutes: float | None 
 class Watch:
     """As a context manager, it watches over the run ``run`` of a source, which writes to the release folder ``folder``.
 
+    Checks are watched, too, in a folder of their own (``check.py``), and harvests without a manifest: ``source`` names what the folder
+    doesn't. Where the watchdog ended the run, an ``Interrupted`` that leaves the block becomes a ``StuckError``.
+
     :param limit_seconds: how long nothing may move; 0: for ever. :param state_dir: where the run's log is, for the watchdog's word.
     ``expected``: how many records there will be, by the last release.
     """
 
     def __init__(
-        self, folder: Path, state_dir: Path, run: str, tally: Tally, counts: Counts, limit_seconds: float
+        self,
+        folder: Path,
+        state_dir: Path,
+        run: str,
+        tally: Tally,
+        counts: Counts,
+        limit_seconds: float,
+        source: str = "",
     ) -> None:
         self._folder = folder
+        self._source = source or folder.name.removesuffix("_crawled")
         self._state_dir = state_dir
         self._run = run
         self._tally = tally
@@ -114,6 +126,8 @@ class Watch:
             self._stacks.close()
         with suppress(OSError):
             remove_heartbeat(self._folder)
+        if isinstance(error, Interrupted) and (verdict := self.verdict()):
+            raise StuckError(verdict) from error
 
     def verdict(self) -> str:
         """Where the run hung, if the watchdog ended it as stuck; else empty."""
@@ -191,6 +205,7 @@ class Watch:
         order = {
             "process": os.getpid(),
             "folder": str(self._folder),
+            "source": self._source,
             "run": self._run,
             "log": str(self._state_dir / LOGS / f"{self._run}{SUFFIX}"),
             "limit_seconds": self._limit_seconds,

@@ -43,6 +43,7 @@ class Watchdog:
     def __init__(self, order: dict[str, Any]) -> None:
         self._process = int(order["process"])
         self._folder = Path(order["folder"])
+        self._source = str(order["source"])
         self._run = str(order["run"])
         self._log = Path(order["log"])
         self._limit_seconds = float(order["limit_seconds"])
@@ -115,16 +116,15 @@ class Watchdog:
         limit = f"{self._limit_seconds / 60:.3g} min" if self._limit_seconds >= 60 else f"{self._limit_seconds:.3g} s"
         return mask(
             f"stuck: nothing moved for {limit} while {place}{also} ({counts}). "
-            f"{f'The main thread was in {where}. ' if where else ''}Nothing was published. `fleet logs` shows the stack."
+            f"{f'The main thread was in {where}. ' if where else ''}Nothing was published.{' `fleet logs` shows the stack.' if self._log.exists() else ''}"
         )
 
     def _tell(self, message: str, stacks: str) -> None:
-        source = self._folder.name.removesuffix("_crawled")
         event = {
             "at": format_moment(time.time()),
             "level": "ERROR",
             "logger": logger.name,
-            "source": source,
+            "source": self._source,
             "run": self._run,
             "message": message,
             "trace": mask(stacks),
@@ -137,7 +137,8 @@ class Watchdog:
             os.write(descriptor, line)
             os.close(descriptor)
         if log_format() == "text":
-            del event["trace"]  # of use to a person who looks closer, in the run's log
+            if self._log.exists():
+                del event["trace"]  # of use to a person who looks closer, in the run's log
             line = as_text(event).encode("utf-8", "backslashreplace") + b"\n"
         with suppress(OSError):
             os.write(2, line)

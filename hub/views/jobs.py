@@ -8,10 +8,10 @@ import msgspec
 import psutil
 
 from crawlers.runtime.errors import ReleaseError
-from crawlers.runtime.heartbeat import Heartbeat, read_heartbeat
+from crawlers.runtime.heartbeat import CHECKING, Heartbeat, read_heartbeat
 from crawlers.runtime.history import read_last_run
 from crawlers.runtime.lock import is_locked
-from crawlers.runtime.orders import Order, read_orders
+from crawlers.runtime.orders import Command, Order, read_orders
 from crawlers.runtime.release import DATA, release_folder, state_folder
 from hub.worklist import Job
 
@@ -29,9 +29,10 @@ class JobLook(msgspec.Struct, kw_only=True):
 
 
 class CrawlLook(msgspec.Struct, kw_only=True):
-    """A crawl under way. ``silent_seconds``: since it last wrote its heartbeat."""
+    """A crawl, or a check, under way. ``silent_seconds``: since it last wrote its heartbeat."""
 
     source: str
+    command: Command = "crawl"
     heartbeat: Heartbeat
     seconds: float
     silent_seconds: float
@@ -77,7 +78,10 @@ def look_at_jobs(shared_dir: Path, sources: Iterable[str], open_jobs: list[Job])
         heartbeat = _find_heartbeat(release_folder(shared_dir, name))
         if heartbeat:
             crawls.append(_look_at_crawl(name, heartbeat, now))
-        orders += [OrderLook(source=name, order=order) for order in read_orders(state_folder(shared_dir, name))]
+        state_dir = state_folder(shared_dir, name)
+        if checking := read_heartbeat(state_dir / CHECKING):
+            crawls.append(_look_at_crawl(name, checking, now, "check"))
+        orders += [OrderLook(source=name, order=order) for order in read_orders(state_dir)]
     return JobsLook(
         at=now.isoformat(timespec="seconds").replace("+00:00", "Z"),
         running=[look for look in jobs if look.job.state == "running"],
@@ -148,10 +152,14 @@ def _find_heartbeat(folder: Path) -> Heartbeat | None:
     return Heartbeat(run=run.run, started=run.started, at="")
 
 
-def _look_at_crawl(name: str, heartbeat: Heartbeat, now: datetime) -> CrawlLook:
+def _look_at_crawl(name: str, heartbeat: Heartbeat, now: datetime, command: Command = "crawl") -> CrawlLook:
     seconds = max(0.001, _seconds_since(heartbeat.started, now))
     look = CrawlLook(
-        source=name, heartbeat=heartbeat, seconds=seconds, silent_seconds=max(0.0, _seconds_since(heartbeat.at, now))
+        source=name,
+        command=command,
+        heartbeat=heartbeat,
+        seconds=seconds,
+        silent_seconds=max(0.0, _seconds_since(heartbeat.at, now)),
     )
     if heartbeat.at:
         look.per_second = heartbeat.records / seconds

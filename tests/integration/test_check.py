@@ -10,9 +10,11 @@ from crawlers.runtime.check import CheckReport
 from crawlers.runtime.check import check as run_check
 from crawlers.runtime.crawl import crawl as run_crawl
 from crawlers.runtime.errors import FleetError, LockedError, UsageError
+from crawlers.runtime.heartbeat import CHECKING, read_heartbeat
 from crawlers.runtime.http import Patience
 from crawlers.runtime.manifest import load_source
 from tests.command import Fleet
+from tests.running_hub import wait_for
 from tests.site import Answer, Site
 
 HARVESTER = """
@@ -186,6 +188,28 @@ def test_a_check_that_is_killed_leaves_the_state_as_it_was(fleet: Fleet, site: S
     assert crawl(fleet, site) == ["a", "b"]
     site.put("/item/b", "b")
     assert check(fleet, site).marked == 1
+
+
+def test_a_check_that_hangs_tells_how_far_it_is_and_is_ended_and_the_next_one_runs(fleet: Fleet, site: Site) -> None:
+    write(fleet, every_hours=24)
+    put(site, "a", "b")
+    crawl(fleet, site)
+    site.put("/item/b", Answer("<p>b</p>", fault="stall"))
+    folder = fleet.shared / "little_state" / CHECKING
+    with fleet.start("check", "little", "--base-url", site.url, FLEET_STUCK_MINUTES="0.05") as process:
+        beat = wait_for(lambda: (it := read_heartbeat(folder)) and it.records and it, "the check to tell of itself")
+        _, said = process.communicate(timeout=60)
+    assert (beat.records, beat.expected) == (1, 2)
+    assert process.returncode == 1
+    assert (
+        "stuck: nothing moved for 3 s" in said
+        and "/item/b" in said
+        and "fleet logs" not in said
+        and "Current thread" in said
+    )
+    assert read_heartbeat(folder) is None
+    site.put("/item/b", "<p>b</p>")
+    assert check(fleet, site).visited == {"alive": 2}  # the slice counts whole, or not at all
 
 
 def test_what_is_lacking_is_told(fleet: Fleet, site: Site) -> None:

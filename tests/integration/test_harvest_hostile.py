@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from crawlers.runtime.errors import FleetError, UsageError
+from crawlers.runtime.heartbeat import read_heartbeat
 from crawlers.runtime.http import Patience
 from crawlers.runtime.oai.harvest import Wanted
 from crawlers.runtime.oai.to_folder import Access, Harvested, harvest_to
-from tests.command import read_ndjson
+from tests.command import Fleet, read_ndjson
 from tests.oai_server import START, Arguments, Fault, Hostile, Item, OaiServer, items, serve_oai
+from tests.running_hub import wait_for
+from tests.site import Answer, Site
 
 COUNT = 43_200 if os.environ.get("FLEET_SOAK") else 2_160
 POISONED = f"oai:test:{COUNT // 2:06d}"
@@ -291,3 +294,27 @@ def test_workers_share_the_windows_and_give_the_same_release(server: OaiServer, 
 def test_requests_by_post_get_the_same(server: OaiServer, tmp_path: Path) -> None:
     result = harvest_to(tmp_path, Access(server.url, post=True), Wanted("oai_dc"))
     assert result.records == COUNT
+
+
+def test_a_harvest_of_which_nothing_moves_tells_how_far_it_is_and_is_ended(
+    fleet: Fleet, site: Site, tmp_path: Path
+) -> None:
+    site.put("/oai?verb=Identify", Answer(fault="hang"))
+    command = (
+        "harvest",
+        f"{site.url}/oai",
+        "--metadata-prefix",
+        "oai_dc",
+        "--output",
+        str(tmp_path),
+        "--ignore-robots",
+    )
+    with fleet.start(*command, FLEET_STUCK_MINUTES="0.02") as process:
+        beat = wait_for(
+            lambda: (it := read_heartbeat(tmp_path)) and it.requests and it, "the harvest to tell of itself"
+        )
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "stuck: nothing moved for 2.2 s" in said and f"{site.url}/oai" in said
+    assert beat.stuck_seconds == 2.2
+    assert read_heartbeat(tmp_path) is None

@@ -5,10 +5,14 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import requests
+from parsel import Selector
 
+from tests.command import Fleet
 from tests.running_hub import FIRST, SECOND, THIRD, RunningHub, documents, wait_for
 
 SOURCES = [
@@ -26,6 +30,7 @@ SOURCES = [
     "together",
     "digits",
     "many",
+    "slow",
 ]
 
 
@@ -172,7 +177,10 @@ def test_above_the_reject_budget_the_old_collection_stays(hub: RunningHub) -> No
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "2 of 4 lines were rejected" in refused.stderr
     assert not [name for name in hub.collections() if "loading" in name]
-    assert hub.run("mark", "over_budget", "upload").stdout == "over_budget: the failure of release 2026-11-22T02:02:03Z counts as settled\n"
+    assert (
+        hub.run("mark", "over_budget", "upload").stdout
+        == "over_budget: the failure of release 2026-11-22T02:02:03Z counts as settled\n"
+    )
     assert hub.status("over_budget")["upload"]["status"] == "success"
     assert "nothing to do" in hub.run("mark", "over_budget", "upload").stdout
 
@@ -260,3 +268,41 @@ def test_status_is_a_list_of_all_sources(hub: RunningHub) -> None:
     assert table.returncode == 0
     assert "goes_live" in table.stdout
     assert "scrappy" in table.stdout
+
+
+def test_a_crawl_under_way_is_told_by_page_status_and_jobs(hub: RunningHub, tmp_path: Path) -> None:
+    goes_on = tmp_path / "goes_on"
+    goes_on.touch()
+    code = f"""
+        import pathlib, time
+
+        def parse(api):
+            for number in range(40):
+                while number == 10 and not pathlib.Path({str(goes_on)!r}).exists():
+                    time.sleep(0.05)
+                yield {{"_id": f"{{number:03}}", "url": f"http://site.invalid/{{number}}"}}
+    """
+    fleet = Fleet(hub.sources, hub.shared)
+    (hub.sources / "slow" / "harvester.py").write_text(dedent(code))
+    assert fleet.run("crawl", "slow").returncode == 0
+    goes_on.unlink()
+    crawl = fleet.start("crawl", "slow")
+    try:
+        standing = wait_for(
+            lambda: (it := hub.status("slow")["standing"])["progress"].startswith("25%") and it, "the crawl to be told"
+        )
+        assert (standing["state"], standing["progress"]) == ("running", "25%, 10 of 40 records")
+        assert "25%, 10 of 40 records" in hub.run("status").stdout
+        jobs = next(line for line in hub.run("jobs").stdout.splitlines() if line.startswith("crawl"))
+        assert "slow" in jobs and "25%, 10 records" in jobs
+        page = Selector(
+            requests.get(f"{hub.url}/sources/slow", auth=hub.auth, headers={"Accept": "text/html"}, timeout=30).text
+        )
+        assert "25 % · 10 of 40 records" in " ".join(" ".join(page.css("#steps .progress ::text").getall()).split())
+        rows = Selector(requests.get(hub.url, auth=hub.auth, headers={"Accept": "text/html"}, timeout=30).text)
+        assert rows.css("#row-slow .f-next small::text").get() == "25%, 10 of 40 records"
+    finally:
+        goes_on.touch()
+        _, err = crawl.communicate(timeout=60)
+    assert crawl.returncode == 0, err
+    assert hub.status("slow")["standing"]["progress"] == ""

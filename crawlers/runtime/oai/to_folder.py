@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from crawlers.runtime import http
 from crawlers.runtime.crawl import code_version
+from crawlers.runtime.history import name_run
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.oai.build import build
 from crawlers.runtime.oai.endpoint import Endpoint
@@ -21,6 +22,7 @@ from crawlers.runtime.oai.transport import Transport
 from crawlers.runtime.settings import PROJECT_URL
 from crawlers.runtime.signals import stopping
 from crawlers.runtime.tally import Tally
+from crawlers.runtime.watch import Watch, stuck_seconds
 from crawlers.runtime.writer import ReleaseWriter
 
 logger = logging.getLogger(__name__)
@@ -61,9 +63,12 @@ class Harvested:
     gap_list: list[dict[str, Any]] = field(default_factory=list)
 
 
-def harvest_to(folder: Path, access: Access, wanted: Wanted) -> Harvested:
+def harvest_to(folder: Path, access: Access, wanted: Wanted, stuck_minutes: float | None = None) -> Harvested:
     """Harvest into ``folder``, or go on with the harvest that it holds, and publish there what is known then, gaps or not.
 
+    How far it is, ``heartbeat.json`` tells in the folder.
+
+    :param stuck_minutes: as of ``crawl``. :raises StuckError: nothing moved for too long.
     :raises UsageError: the request makes no sense, or the folder holds another harvest.
     :raises LockedError: another harvest into the folder is under way.
     :raises FleetError: the server is gone, or is none; what was harvested is kept, and nothing was published.
@@ -73,9 +78,10 @@ def harvest_to(folder: Path, access: Access, wanted: Wanted) -> Harvested:
     manifest = _manifest(access, wanted)
     result = Harvested(str(folder))
     with stopping() as stop, ReleaseWriter(folder, manifest, code_version=code_version(), folder=folder) as writer:
-        tally = Tally()
-        with stop.heeding():
-            ledger = Ledger(folder / LEDGER)
+        tally, limit_seconds = Tally(), stuck_seconds(manifest, access.patience, stuck_minutes)
+        ledger = Ledger(folder / LEDGER)
+        watch = Watch(folder, folder, name_run(), tally, writer.counts, limit_seconds, manifest.name)
+        with watch, stop.heeding():
             run_harvest(access, manifest, wanted, ledger, tally, result)
             built = build(
                 ledger.filled(),
