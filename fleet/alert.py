@@ -45,8 +45,9 @@ def alert(ctx: click.Context, is_test: bool, dry_run: bool, channel: str | None,
         return
     if not dry_run:
         for finding in memory.incidents:
-            click.echo(safe(f"{finding.thing} is {finding.state} since {finding.since or 'then'}: {finding.reason}"))
-        click.echo(f"{len(memory.incidents)} alerts are open, {len(messages)} messages wait to be sent")
+            since = f" since {finding.since}" if finding.since else ""
+            click.echo(safe(f"{finding.thing} is {finding.state}{since}: {finding.reason}"))
+        click.echo(f"open alerts: {len(memory.incidents)}; messages that wait to be sent: {len(messages)}")
     for message in messages:
         tried = f", tried {message.tries} times" if message.tries else ""
         click.echo(f"\n[{message.channel}{tried}] {message.title}\n{message.body}")

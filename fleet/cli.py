@@ -48,6 +48,7 @@ COMMANDS = {
     "diff": "fleet.releases:diff",
     "documents": "fleet.documents:documents",
     "jobs": "fleet.jobs:jobs",
+    "configuration": "fleet.hub:configuration",
     "rollback": "fleet.releases:rollback",
     "pin": "fleet.releases:pin",
     "unpin": "fleet.releases:unpin",

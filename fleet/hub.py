@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from crawlers.runtime.terminal import safe
 from fleet.options import who
 from hub.client import HubClient
 from hub.settings import HubSettings
@@ -46,6 +47,18 @@ def upload(name: str, force: bool, as_json: bool) -> None:
 def mark(name: str, step: str, as_json: bool) -> None:
     """Have the failed dump or upload of source NAME count as settled. Nothing is tried again by that."""
     _tell(HubClient(HubSettings.from_environment()).act(name, "mark", step=step, by=who()), as_json)
+
+
+@click.command(epilog="Example: fleet configuration")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def configuration(as_json: bool) -> None:
+    """Show how the running hub is set up: what it makes of its settings, and the environment variables. No secret is shown."""
+    found = HubClient(HubSettings.from_environment()).ask("GET", "/fleet/configuration")
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for setting in found:
+        click.echo(f"{safe(setting['name'])} = {safe(setting['value'])}")
 
 
 def _tell(answer: dict[str, Any], as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import click
 from rich.console import Console
@@ -27,10 +28,11 @@ def jobs(last: int, source: str, stopped: str, logged: str, as_json: bool) -> No
     """Show what the hub and its crawlers are doing, with progress and time left, what waits, and what ended."""
     client = HubClient(HubSettings.from_environment())
     if stopped:
-        job = client.ask("POST", f"/fleet/jobs/{stopped}/stop")
+        job = client.ask("POST", f"/fleet/jobs/{quote(stopped, safe='')}/stop")
         click.echo(json.dumps(job) if as_json else _stopped(job))
         return
     if logged:
+        client.ask("GET", f"/fleet/jobs/{quote(logged, safe='')}")  # one that there is none of has no log
         for line in client.ask("GET", "/fleet/log", job=logged, last="5000")["lines"]:
             click.echo(
                 json.dumps(line)
@@ -74,7 +76,7 @@ def _print(look: dict[str, Any], ended: list[dict[str, Any]]) -> None:
 
 def _far(look: dict[str, Any]) -> str:
     told = look.get("heartbeat") or look["job"]["progress"] or {}
-    what = "records" if "heartbeat" in look else "documents"
+    what = ("harvested" if told.get("harvested") else "records") if "heartbeat" in look else "documents"
     parts = [
         f"{look['share']:.0%}" if look["share"] is not None else "",
         f"{told[what]} {what}" if told.get(what) else "",

@@ -46,13 +46,25 @@ class Heartbeat(msgspec.Struct, kw_only=True):
     last_url: str = ""
     under_way: list[str] = msgspec.field(default_factory=list)
 
-    def in_words(self) -> str:
-        """How far it is, e.g. ``59 %, 118 of 200 records``; of a harvest, whose records are accepted in the end, by its windows."""
+    @property
+    def came(self) -> int:
+        """Records so far: accepted, or, of a harvest, which accepts them in the end, harvested."""
+        return self.harvested or self.records
+
+    @property
+    def share(self) -> float | None:
+        """How much is done, 0 to 1; None where nothing tells, or more came than was expected."""
         if self.expected_windows:
-            return f"{min(self.windows / self.expected_windows, 1):.0%}, {self.harvested:,} records harvested"
-        if self.expected:
-            return f"{min(self.records / self.expected, 1):.0%}, {self.records:,} of {self.expected:,} records"
-        return f"{self.records:,} records"
+            return min(self.windows / self.expected_windows, 1.0)
+        if self.expected and self.records <= self.expected:
+            return self.records / self.expected
+        return None
+
+    def in_words(self) -> str:
+        """How far it is, e.g. ``59%, 118 of 200 records``."""
+        share = "" if self.share is None else f"{self.share:.0%}, "
+        expected = f" of {self.expected:,}" if self.expected and self.came <= self.expected else ""
+        return f"{share}{self.came:,}{expected} records"
 
 
 def read_heartbeat(folder: Path) -> Heartbeat | None:

@@ -162,11 +162,8 @@ def _look_at_crawl(name: str, heartbeat: Heartbeat, now: datetime, command: Comm
         silent_seconds=max(0.0, _seconds_since(heartbeat.at, now)),
     )
     if heartbeat.at:
-        look.per_second = heartbeat.records / seconds
-    if heartbeat.expected:
-        look.share = min(1.0, heartbeat.records / heartbeat.expected)
-    elif heartbeat.expected_windows:
-        look.share = min(1.0, heartbeat.windows / heartbeat.expected_windows)
+        look.per_second = heartbeat.came / seconds
+    look.share = heartbeat.share
     if look.share:
         look.left_seconds = seconds * (1 - look.share) / look.share
     return look

@@ -32,6 +32,10 @@ def _failed(step: str) -> Callable[[SourceView], bool]:
     return lambda it: bool(it.status[step]) and it.status[step]["status"] == "failed"
 
 
+def _may_crawl(it: SourceView) -> bool:
+    return not it.standing or (it.standing.state != "running" and it.standing.ordered != "crawl")
+
+
 def _ordered(command: str) -> Callable[[SourceView], bool]:
     return lambda it: it.standing is not None and it.standing.ordered == command
 
@@ -58,7 +62,7 @@ ACTS: dict[str, Act] = {
         "Its data are gone for good; what is published stays. The next crawl makes a new one.",
         warns=True,
     ),
-    "crawl": Act("crawl", "Crawl now", lambda it: not it.standing or it.standing.state != "running"),
+    "crawl": Act("crawl", "Crawl now", _may_crawl),
     "check": Act("check", "Check records", lambda it: bool(it.manifest and it.manifest.check)),
     "withdraw-crawl": Act("withdraw", "Take back the crawl", _ordered("crawl"), fixed=(("command", "crawl"),)),
     "withdraw-check": Act("withdraw", "Take back the check", _ordered("check"), fixed=(("command", "check"),)),

@@ -52,16 +52,10 @@ def find_progress(heartbeat: Heartbeat | None, now: datetime) -> Progress | None
         return None
     at = parse_moment(heartbeat.at) or now
     spent = max((at - started).total_seconds(), 0.001)
-    rate = heartbeat.records / spent
-    part, left = None, None
-    if heartbeat.expected:
-        part = min(heartbeat.records / heartbeat.expected, 1.0)
-        left = max(heartbeat.expected - heartbeat.records, 0) / rate if rate else None
-    elif heartbeat.expected_windows:
-        part = min(heartbeat.windows / heartbeat.expected_windows, 1.0)
-        left = spent / part - spent if part else None
+    part = heartbeat.share
+    left = spent / part - spent if part else None
     moved = parse_moment(heartbeat.moved) or at
-    return Progress(heartbeat, part, rate, left, max((now - moved).total_seconds(), 0))
+    return Progress(heartbeat, part, heartbeat.came / spent, left, max((now - moved).total_seconds(), 0))
 
 
 def _crawl(run: RunEntry | None, now: datetime) -> Step:

@@ -252,6 +252,16 @@ def test_a_bad_manifest_is_told_and_hides_no_other(hub: RunningHub) -> None:
     assert hub.act("bad", "dump").status_code == 404
 
 
+def test_the_command_tells_how_the_hub_is_set_up_and_of_a_job_that_there_is_none_of(hub: RunningHub) -> None:
+    assert f"port = {hub.port}\n" in hub.run("configuration").stdout
+    told = json.loads(hub.run("configuration", "--json").stdout)
+    assert {"name": "port", "value": str(hub.port), "of": "hub"} in told
+    for option in ("--log", "--stop"):
+        unknown = hub.run("jobs", option, "no/../such job")
+        assert unknown.returncode == 2
+        assert "no job is called" in unknown.stderr
+
+
 def test_an_unknown_source_is_told_with_the_nearest_name(hub: RunningHub) -> None:
     unknown = hub.run("dump", "goes_liv")
     assert unknown.returncode == 2

@@ -65,8 +65,10 @@ def test_where_the_site_says_nothing_the_last_release_tells_what_to_expect(tmp_p
     [
         ({"records": 1180}, "1,180 records"),
         ({"records": 118, "expected": 200}, "59%, 118 of 200 records"),
-        ({"records": 3, "expected": 2}, "100%, 3 of 2 records"),
-        ({"harvested": 1500, "windows": 1, "expected_windows": 4}, "25%, 1,500 records harvested"),
+        ({"records": 3, "expected": 2}, "3 records"),
+        ({"harvested": 1500, "windows": 1, "expected_windows": 4}, "25%, 1,500 records"),
+        # The server tells how many it has; they are accepted in the end.
+        ({"harvested": 1500, "windows": 1, "expected_windows": 4, "expected": 6000}, "25%, 1,500 of 6,000 records"),
     ],
 )
 def test_how_far_a_crawl_is_can_be_said_in_words(fields: dict[str, int], words: str) -> None:
