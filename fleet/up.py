@@ -2,11 +2,13 @@
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -71,7 +73,7 @@ def _run(settings: HubSettings) -> None:
         live = _wait_until_live(hub, client, settings)
         click.echo(
             f"\n  {live['documents']} documents of the source {DEMO} are live (release {live['live']})\n"
-            f"  Look at   {settings.url}/   or run `fleet status`\n"
+            f"  Look at   {settings.url}/   or run `{_command()} status`\n"
             f"{_how_to_log_in(settings, client)}"
             f"  Data in   {settings.runtime.data_dir}\n"
             "  Stop with Ctrl-C; the next start goes on with this data\n"
@@ -99,6 +101,12 @@ def _carry_out_orders(settings: HubSettings, started: list[subprocess.Popen[byte
                 _start(settings, order.command, started, name, FLEET_TRIGGER="order", FLEET_BY=order.by)
         except FleetError as error:
             logger.warning("%s: an order can't be carried out: %s", name, error)
+
+
+def _command() -> str:
+    """How a person calls ``fleet``: by its path, where the checkout's folder of commands is not on theirs."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "fleet" and not shutil.which("fleet") else "fleet"
 
 
 def _how_to_log_in(settings: HubSettings, client: HubClient) -> str:

@@ -52,19 +52,24 @@ class Heartbeat(msgspec.Struct, kw_only=True):
         return self.harvested or self.records
 
     @property
+    def total(self) -> int | None:
+        """How many records there will be; None where nothing tells, or more came. A harvest may ask for what is new alone: of that the site tells."""
+        is_told = self.expected_windows is None or self.expected_by == "site"
+        return self.expected if is_told and self.expected and self.came <= self.expected else None
+
+    @property
     def share(self) -> float | None:
-        """How much is done, 0 to 1; None where nothing tells, or more came than was expected."""
-        if self.expected_windows:
+        """How much is done, 0 to 1; None where nothing tells."""
+        if self.total:
+            return self.came / self.total
+        if self.expected_windows and self.windows:
             return min(self.windows / self.expected_windows, 1.0)
-        if self.expected and self.records <= self.expected:
-            return self.records / self.expected
         return None
 
     def in_words(self) -> str:
         """How far it is, e.g. ``59%, 118 of 200 records``."""
         share = "" if self.share is None else f"{self.share:.0%}, "
-        expected = f" of {self.expected:,}" if self.expected and self.came <= self.expected else ""
-        return f"{share}{self.came:,}{expected} records"
+        return f"{share}{self.came:,}{f' of {self.total:,}' if self.total else ''} records"
 
 
 def read_heartbeat(folder: Path) -> Heartbeat | None:

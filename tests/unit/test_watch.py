@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,6 +61,9 @@ def test_where_the_site_says_nothing_the_last_release_tells_what_to_expect(tmp_p
     assert not (tmp_path / HEARTBEAT).exists()
 
 
+SIZED = {"harvested": 1500, "windows": 1, "expected_windows": 4, "expected": 3000}
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
@@ -68,10 +72,13 @@ def test_where_the_site_says_nothing_the_last_release_tells_what_to_expect(tmp_p
         ({"records": 3, "expected": 2}, "3 records"),
         ({"harvested": 1500, "windows": 1, "expected_windows": 4}, "25%, 1,500 records"),
         # The server tells how many it has; they are accepted in the end.
-        ({"harvested": 1500, "windows": 1, "expected_windows": 4, "expected": 6000}, "25%, 1,500 of 6,000 records"),
+        (SIZED | {"expected_by": "site"}, "50%, 1,500 of 3,000 records"),
+        # Records of a harvest of what is new are but a few of the last release; a window is large.
+        (SIZED | {"expected_by": "last release"}, "25%, 1,500 records"),
+        ({"harvested": 1500, "windows": 0, "expected_windows": 1}, "1,500 records"),
     ],
 )
-def test_how_far_a_crawl_is_can_be_said_in_words(fields: dict[str, int], words: str) -> None:
+def test_how_far_a_crawl_is_can_be_said_in_words(fields: dict[str, Any], words: str) -> None:
     assert Heartbeat(run="r", started="", at="", **fields).in_words() == words
 
 
