@@ -162,10 +162,12 @@ def _told(view: SourceView) -> list[str]:
     told = [view.reason]
     held = view.status["held"]["reasons"] if view.state == "held" and view.status["held"] else []
     for reason in reasons(view.status):
+        # What the crawl said for a terminal says no more of a held release, unless it tells of errors and what to do.
+        if held and "→" not in reason and all(why in view.reason and why in reason for why in held):
+            continue
         # The standing gives the beginning of a long reason: the whole of it says more.
         beginning = reason[:_BEGINNING]
-        says_all = held and all(why in reason for why in held)  # also what can be done
-        told = [it for it in told if beginning not in it and not (says_all and it == view.reason)]
+        told = [it for it in told if beginning not in it]
         told.append(reason)
     return told
 
