@@ -1,6 +1,7 @@
 """The hub: BioThings' server, with the features that are needed, our sources, and our API in front of it."""
 
 import asyncio
+import gc
 import logging
 from types import SimpleNamespace
 from typing import Any
@@ -187,6 +188,8 @@ class FleetHubServer(HubServer):
         self.diffs = Diffs(self.keeper)
         runs = [self.intake.run(), self.overviews.keep(), *([alerts.run()] if (alerts := make_watch(self)) else [])]
         self._tasks = [jobs.loop.create_task(run) for run in runs]
+        gc.collect()
+        gc.freeze()  # what was imported stays: to look through all of it again and again costs more than most pages
         logger.info("the hub listens on %s", self.settings.url)
         if self.logins.is_open:
             link = self.logins.invite("admin", first=True)

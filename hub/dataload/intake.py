@@ -26,12 +26,15 @@ from hub.dataload.live import LiveRelease
 from hub.dataload.pin import find_wanted
 from hub.dataload.upload import DatabaseError
 from hub.settings import HubSettings
+from hub.signatures import Signature, sign_all
 from hub.worklist import THE_HUB, Job, Worklist
 
 logger = logging.getLogger(__name__)
 # After a failure that may pass: at first soon, then more and more seldom.
 _FIRST_RETRY_SECONDS = 10.0
 _RETRY_SECONDS = 3600.0
+# Also a source whose files have not changed is looked at so often: no signature covers all that people do to files.
+_LOOK_SECONDS = 60.0
 # Not every write: crawlers write all the time.
 _EVENTS: list[type[FileSystemEvent]] = [FileMovedEvent, FileCreatedEvent, FileClosedEvent]
 
@@ -45,6 +48,7 @@ class _Known:
     ``wanted``: the release that is to be live; None also where the pin can't be used, which the status tells.
     ``tried_release``: what the last upload set out to load; a later one may have been archived since.
     ``compared_release``: the latest archived when releases were last compared outside of an upload.
+    ``looked``: the signature of its files before the last look, and when that was.
     ``whole``: whether the live collection holds what was loaded. ``checked``: whether that and ``live`` are known.
     ``collections``: held by what changes the source's collections, or looks at them: what is half changed would look broken.
     """
@@ -57,6 +61,7 @@ class _Known:
     tried_release: str = ""
     failed_release: str = ""
     compared_release: str = ""
+    looked: tuple[Signature, float] = ((), 0.0)
     retry_at: float = 0.0
     failures: int = 0
     checked: bool = False
@@ -95,8 +100,12 @@ class Intake:
         try:
             while True:
                 self._wake.clear()
-                for name in self._find_sources():
-                    await self._look(name)
+                names = self._find_sources()
+                signatures = await asyncio.to_thread(sign_all, self._settings, names)
+                for name in names:
+                    if not self._is_quiet(self._known[name], signatures[name]):
+                        await self._look(name)
+                        self._known[name].looked = (signatures[name], time.monotonic())
                 self.last_round = time.time()
                 try:
                     await asyncio.wait_for(self._wake.wait(), self._settings.poll_seconds)
@@ -211,8 +220,18 @@ class Intake:
             if not await asyncio.to_thread(has_all_changes, self._settings.archive_dir / name):
                 self.start("compare", name)
 
+    def _is_quiet(self, known: _Known, signature: Signature) -> bool:
+        """Whether a look would find nothing to do: nothing is under way, what is wanted is live, and no file changed since the last."""
+        looked, at = known.looked
+        if signature != looked or time.monotonic() - at > _LOOK_SECONDS or not known.checked or known.tasks:
+            return False
+        return known.wanted is None or self._is_live(known, known.wanted.release.text)
+
+    def _is_live(self, known: _Known, release: str) -> bool:
+        return bool(known.live and known.live.release == release and known.whole)
+
     def _is_settled(self, known: _Known, release: str) -> bool:
-        if known.live and known.live.release == release and known.whole:
+        if self._is_live(known, release):
             return True
         return known.failed_release == release and time.monotonic() < known.retry_at
 

@@ -5,21 +5,15 @@ and ``jobs``. It says nothing of what changed: a page that is about a topic is f
 """
 
 import asyncio
-import functools
 import logging
-import os
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from tornado.iostream import StreamClosedError
 
-from crawlers.runtime.orders import ORDERS
-from crawlers.runtime.release import HELD, RELEASE, release_folder, state_folder
 from hub.api.base import FleetHandler
-from hub.dataload.archive import books_of
-from hub.settings import HubSettings
+from hub.signatures import sign_all
 
 if TYPE_CHECKING:
     from hub.server import FleetHubServer
@@ -28,13 +22,9 @@ logger = logging.getLogger(__name__)
 
 JOBS = "jobs"
 _LOOK_SECONDS = 2.0
-# No file system that a shared volume may lie on tells times in longer steps.
-_STEP_NS = 2_000_000_000
 # Something is said now and then, so that proxies keep the connection; after a while the browser has to come, and log in, again.
 _SILENCE_SECONDS = 25.0
 _LONGEST_SECONDS = 600.0
-
-Signature = tuple[int, ...]
 
 
 class Listener:
@@ -133,44 +123,3 @@ class EventsHandler(FleetHandler):
                 topics = await listener.wait()
                 self.write(f"event: changed\ndata: {' '.join(sorted(topics))}\n\n" if topics else ": nothing\n\n")
                 await self.flush()
-
-
-def sign_all(settings: HubSettings, names: Iterable[str]) -> dict[str, Signature]:
-    """What tells, for each source, whether anything on the shared volume or in the archive changed."""
-    return {name: sign(settings, name) for name in names}
-
-
-def sign(settings: HubSettings, name: str) -> Signature:
-    """The same for one source: numbers that differ once one of its files was replaced, appeared or went.
-
-    File systems tell times in steps: what changes twice within one looks the same after the second time. So the last number says whether
-    anything changed a moment ago, and differs once that is past: then it is read again, and nothing can have been missed.
-    """
-    found = [_status(path) for path in _watched(settings, name)]
-    newest_ns = max(changed_ns for changed_ns, _ in found)
-    return (*(number for status in found for number in status), int(time.time_ns() - newest_ns < _STEP_NS))
-
-
-@functools.lru_cache(maxsize=10_000)
-def _watched(settings: HubSettings, name: str) -> tuple[str, ...]:
-    shared = settings.runtime.shared_dir
-    crawled = release_folder(shared, name)
-    archive = settings.archive_dir / name
-    books = books_of(archive)
-    watched = (
-        crawled,  # whatever is renamed into it: releases, last-run.json, heartbeat.json
-        crawled / HELD / RELEASE,
-        state_folder(shared, name) / ORDERS,
-        archive,
-        books,
-        books / "changes",
-    )
-    return tuple(str(path) for path in watched)
-
-
-def _status(path: str) -> tuple[int, int]:
-    try:
-        found = os.stat(path)  # noqa: PTH116 - there are thousands, every other second
-    except OSError:
-        return (0, 0)
-    return (found.st_mtime_ns, found.st_ino)

@@ -25,8 +25,8 @@ from crawlers.runtime.standing import Standing, find_standing
 from hub.books import open_books
 from hub.dataload.changes import read_all_changes
 from hub.settings import HubSettings
+from hub.signatures import Signature, sign
 from hub.status import complete_status, reasons, status_of_fault, status_of_files
-from hub.web.events import Signature, sign
 from hub.web.formats import parse_moment
 from hub.web.states import CALLING, FAILED_IN_HUB, tone_of
 

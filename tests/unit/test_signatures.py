@@ -1,4 +1,4 @@
-"""By what the hub's pages know that something of a source changed."""
+"""By what the hub knows that something of a source changed."""
 
 import os
 from collections.abc import Callable
@@ -11,13 +11,14 @@ import time_machine
 from crawlers.runtime.orders import order, pause
 from hub.dataload.pin import Pin, write_pin
 from hub.settings import HubSettings
-from hub.web.events import sign
+from hub.signatures import sign
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> HubSettings:
     settings = HubSettings.from_environment({"FLEET_DATA_DIR": str(tmp_path)})
     (settings.runtime.shared_dir / "little_crawled" / "held").mkdir(parents=True)
+    (settings.runtime.shared_dir / "little_crawled" / "release.txt").write_text("")
     (settings.archive_dir / "little" / "books" / "changes").mkdir(parents=True)
     return settings
 
@@ -30,6 +31,9 @@ def _replace(path: Path) -> None:
 CHANGES: dict[str, Callable[[HubSettings], object]] = {
     "a run ended": lambda it: _replace(it.runtime.shared_dir / "little_crawled" / "last-run.json"),
     "a release was held": lambda it: _replace(it.runtime.shared_dir / "little_crawled" / "held" / "release.txt"),
+    "a release was written in place": lambda it: (it.runtime.shared_dir / "little_crawled" / "release.txt").write_text(
+        "x"
+    ),
     "an order": lambda it: order(it.runtime.shared_dir / "little_state", "crawl", "erika"),
     "a pause": lambda it: pause(it.runtime.shared_dir / "little_state", "erika", "why not"),
     "a release was archived": lambda it: (it.archive_dir / "little" / "2026-11-22T01:02:03Z").mkdir(),
