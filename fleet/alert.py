@@ -37,7 +37,7 @@ def alert(ctx: click.Context, is_test: bool, dry_run: bool, channel: str | None,
         alerts = _only(alerts, channel)
     if is_test:
         ctx.exit(_test(alerts, settings, as_json))
-    memory = read_memory(settings.runtime.data_dir)
+    memory = read_memory(settings.alerts_dir)
     messages = _would_send(alerts, settings, memory) if dry_run else memory.outbox
     if as_json:
         incidents = [] if dry_run else memory.incidents

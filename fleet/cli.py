@@ -1,13 +1,17 @@
 """The ``fleet`` command. Each subcommand lies in a module of its own and is imported only when it is called."""
 
 import importlib
+import logging
 import os
 import sys
 
 import click
 
 from crawlers.runtime.errors import EXIT_FAILED, EXIT_USAGE, FleetError
-from crawlers.runtime.logs import start_logging
+from crawlers.runtime.logs import log_format, start_logging
+from crawlers.runtime.terminal import say
+
+logger = logging.getLogger(__name__)
 
 # Command: the module and the click command in it. A crawler image has no hub, so nothing is imported before it is needed.
 COMMANDS = {
@@ -18,6 +22,7 @@ COMMANDS = {
     "approve": "fleet.held:approve",
     "discard": "fleet.held:discard",
     "history": "fleet.history:history",
+    "logs": "fleet.logs:logs",
     "drift": "fleet.drift:drift",
     "rejects": "fleet.rejects:rejects",
     "replay": "fleet.rejects:replay",
@@ -45,7 +50,7 @@ COMMANDS = {
     "rollback": "fleet.releases:rollback",
     "pin": "fleet.releases:pin",
     "unpin": "fleet.releases:unpin",
-    "clean": "fleet.releases:clean",
+    "clean": "fleet.clean:clean",
     "user": "fleet.users:user",
     "token": "fleet.users:token",
 }
@@ -89,13 +94,20 @@ def fleet(verbose: bool) -> None:
     start_logging(verbose=verbose)
 
 
+def _say(text: str) -> None:
+    try:
+        say(text, logging.ERROR)
+    except FleetError:  # what is wrong is how we are to say it
+        click.echo(text, err=True)
+
+
 def main() -> None:
     """Entry point: like the group itself, with our errors told in a line and turned into their exit codes."""
     try:
         # Told not to exit by itself, click returns the exit code that a command asked for.
         sys.exit(fleet(standalone_mode=False))
     except FleetError as error:
-        click.echo(f"fleet: {error}", err=True)
+        _say(f"fleet: {error}")
         sys.exit(error.exit_code)
     except click.exceptions.Abort:
         sys.exit(130)
@@ -114,7 +126,10 @@ def main() -> None:
     except OSError as error:
         if error.filename is None:  # no file that a person could look at
             raise
-        click.echo(
-            f"fleet: {error}. See that it is what it should be, and that uid {os.geteuid()} may use it", err=True
-        )
+        _say(f"fleet: {error}. See that it is what it should be, and that uid {os.geteuid()} may use it")
+        sys.exit(EXIT_FAILED)
+    except Exception:
+        if log_format() != "json":
+            raise
+        logger.critical("the command failed, and that is a fault of the fleet", exc_info=True)
         sys.exit(EXIT_FAILED)

@@ -1,5 +1,6 @@
 """``fleet crawl``: one crawl, now, in the foreground."""
 
+import logging
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from crawlers.runtime.orders import read_pause
 from crawlers.runtime.pages.keeping import Refetch
 from crawlers.runtime.release import release_folder, state_folder
 from crawlers.runtime.settings import RuntimeSettings
+from crawlers.runtime.terminal import say
 from fleet.options import shared_option
 
 _name = click.argument("name")
@@ -74,7 +76,7 @@ def _crawl(
     source = find_source(settings.sources_dir, name)
     shared_dir = (shared or settings.shared_dir).absolute()
     if settings.trigger == "hand" and (paused := read_pause(state_folder(shared_dir, name))):
-        click.echo(f"{name}: {paused}. It is crawled all the same, as it was started by hand.", err=True)
+        say(f"{name}: {paused}. It is crawled all the same, as it was started by hand.")
     serve = load_site(source) if base_url is None and refetch != "never" else None
     left = limit or 0
 
@@ -103,14 +105,14 @@ def _crawl(
                 stuck_minutes=settings.stuck_minutes,
             )
         except Interrupted as error:
-            click.echo(f"fleet: {name}: {error}", err=True)
+            say(f"fleet: {name}: {error}", logging.ERROR)
             raise SystemExit(error.exit_code) from error
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(description), indent=2).decode())
         return
     how = "unchanged since" if description.outcome == "unchanged" else "published as"
     where = release_folder(shared_dir, name)
-    click.echo(f"{name}: {description.records} records, {how} release {description.release} in {where}", err=True)
+    say(f"{name}: {description.records} records, {how} release {description.release} in {where}")
 
 
 def _line(record: dict[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""``fleet releases``, ``diff``, ``rollback``, ``pin``, ``unpin``, ``clean``: what was archived of a source, and what is to be live."""
+"""``fleet releases``, ``diff``, ``rollback``, ``pin``, ``unpin``: what was archived of a source, and what is to be live."""
 
 import json
 from typing import Any
@@ -7,8 +7,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from crawlers.runtime.errors import UnreachableError, UsageError
-from crawlers.runtime.manifest import find_source, load_sources
+from crawlers.runtime.errors import UnreachableError
+from crawlers.runtime.manifest import find_source
 from crawlers.runtime.terminal import safe
 from fleet.options import who
 from hub.client import HubClient
@@ -100,32 +100,6 @@ def pin(name: str, reason: str, as_json: bool) -> None:
 def unpin(name: str, as_json: bool) -> None:
     """Take the pin of the source NAME back, and wait until its newest archived release is live."""
     _act(name, "unpin", as_json, "{source}: unpinned, {release} is live")
-
-
-@click.command(epilog="Example: fleet clean --all --dry-run")
-@click.argument("name", required=False)
-@click.option("--all", "every", is_flag=True, help="Of every source.")
-@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object a source.")
-def clean(name: str | None, every: bool, dry_run: bool, as_json: bool) -> None:
-    """Remove the archived releases of the source NAME that its manifest lets go (`[archive]`), as the hub does after each upload.
-
-    What is live, pinned or the newest always stays.
-    """
-    if bool(name) == every:
-        raise UsageError("one source is expected, or --all")
-    settings = HubSettings.from_environment()
-    names = [name] if name else [source.name for source in load_sources(settings.runtime.sources_dir)[0]]
-    parameters = {"dry_run": "1"} if dry_run else {}
-    found = [HubClient(settings).act(str(it), "clean", **parameters) for it in names]
-    if as_json:
-        click.echo(json.dumps([{"source": it["source"], "removed": it["removed"]} for it in found], indent=2))
-        return
-    for answer in found:
-        for release in answer["removed"]:
-            click.echo(f"{answer['source']}: {release} {'would be' if dry_run else 'was'} removed")
-    if not any(answer["removed"] for answer in found):
-        click.echo("nothing to remove")
 
 
 def _act(name: str, action: str, as_json: bool, done: str, **parameters: str) -> None:

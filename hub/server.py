@@ -26,6 +26,7 @@ from hub.books import open_books
 from hub.dataload.intake import Intake
 from hub.dataload.source_classes import SourceClasses, SourceFault, find_source_classes, manifest_states
 from hub.diffs import Diffs
+from hub.housekeeping import tidy_logs_daily
 from hub.jobs import FleetJobManager, listening_sockets
 from hub.keeper import Keeper
 from hub.metrics.registry import Metrics
@@ -186,7 +187,9 @@ class FleetHubServer(HubServer):
         self.intake = Intake(self.settings, self.find_sources, open_books(), actions, self.worklist)
         self.keeper = Keeper(self.settings, open_books(), self.intake, jobs, self._find_retention, self.worklist)
         self.diffs = Diffs(self.keeper)
-        runs = [self.intake.run(), self.overviews.keep(), *([alerts.run()] if (alerts := make_watch(self)) else [])]
+        runs = [self.intake.run(), self.overviews.keep(), tidy_logs_daily(self.settings)]
+        if alerts := make_watch(self):
+            runs.append(alerts.run())
         self._tasks = [jobs.loop.create_task(run) for run in runs]
         gc.collect()
         gc.freeze()  # what was imported stays: to look through all of it again and again costs more than most pages

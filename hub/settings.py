@@ -30,6 +30,7 @@ class HubSettings:
     (``FLEET_METRICS_TOKEN_FILE``).
     ``alerts_file``: says who is told when a source's state turns bad; None: nobody (``FLEET_ALERTS_FILE``).
     ``poll_seconds``: how often the shared volume is looked at, beside the file system's own notifications.
+    ``log_days``: how long the log files of the SDK are kept; 0: for ever.
     ``hub_sources_dir``: packages of sources that bring classes of their own, beside those in ``hub/dataload/sources``.
     """
 
@@ -44,6 +45,7 @@ class HubSettings:
     password: str
     workers: int
     poll_seconds: float
+    log_days: int
     hub_sources_dir: Path | None
     access: AccessSettings
     metrics_token: str
@@ -67,6 +69,7 @@ class HubSettings:
             password=_secret(environment, "FLEET_HUB_PASSWORD_FILE"),
             workers=_number(environment, "FLEET_HUB_WORKERS", 2, 1, 64),
             poll_seconds=_number(environment, "FLEET_HUB_POLL_SECONDS", 2, 1, 3600),
+            log_days=_number(environment, "FLEET_HUB_LOG_DAYS", 30, 0, 36500),
             hub_sources_dir=Path(hub_sources).absolute() if hub_sources else None,
             access=AccessSettings.from_environment(environment, runtime.data_dir),
             metrics_token=_secret(environment, "FLEET_METRICS_TOKEN_FILE"),
@@ -94,6 +97,11 @@ class HubSettings:
     def mongodb_dir(self) -> Path:
         """All that belongs to the embedded database."""
         return self.runtime.data_dir / "mongodb"
+
+    @property
+    def alerts_dir(self) -> Path:
+        """What alerts have to remember."""
+        return self.runtime.data_dir / "alerts"
 
     @property
     def log_dir(self) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from crawlers.runtime.disk_use import find_disk_use
 from crawlers.runtime.errors import ReleaseError
 from crawlers.runtime.history import read_last_run
 from crawlers.runtime.manifest import Manifest, load_sources
@@ -25,7 +26,7 @@ _DOING = {"dump": "dumping", "upload": "uploading"}
 def status_of_files(settings: HubSettings, manifest: Manifest) -> dict[str, Any]:
     """The status of the source of ``manifest`` as far as the files tell: ``live``, ``documents`` and ``state`` are null.
 
-    ``published``, ``archived``, ``live``: release strings or null. ``held``: null, or the ``release`` that the publish gate holds
+    ``disk``: bytes, by what takes them (see ``crawlers.runtime.disk_use.DiskUse``). ``published``, ``archived``, ``live``: release strings or null. ``held``: null, or the ``release`` that the publish gate holds
     back, its ``records``, and the ``reasons``. ``pinned``: null, or the release that a person pinned, since
     when, by whom and why. ``changes``: of the archived release against the one before (see ``hub.dataload.changes.Changes``);
     null until that is counted. ``rejects``: of the crawl that made the release, until it is
@@ -55,6 +56,7 @@ def status_of_files(settings: HubSettings, manifest: Manifest) -> dict[str, Any]
     return {
         "name": name,
         "standing": msgspec.to_builtins(find_standing(settings.runtime, manifest)),
+        "disk": msgspec.to_builtins(find_disk_use(settings.runtime.shared_dir, name, settings.archive_dir)),
         "published": published.text if published else None,
         "archived": archived.release.text if archived else None,
         "live": None,
@@ -73,7 +75,7 @@ def status_of_files(settings: HubSettings, manifest: Manifest) -> dict[str, Any]
 
 def status_of_fault(name: str, reason: str) -> dict[str, Any]:
     """The status of a source whose manifest, or code in the hub, can't be used."""
-    known = "standing published archived live held pinned changes documents rejects crawl dump upload"
+    known = "standing disk published archived live held pinned changes documents rejects crawl dump upload"
     empty = dict.fromkeys(known.split())
     return {"name": name, **empty, "state": "faulty", "fault": reason}
 

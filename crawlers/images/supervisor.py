@@ -22,6 +22,7 @@ from pathlib import Path
 
 from crawlers.runtime.container import find_schedule, note_start, read_setting
 from crawlers.runtime.errors import EXIT_NOT_DUE, FleetError
+from crawlers.runtime.logs import start_logging
 from crawlers.runtime.manifest import find_source
 from crawlers.runtime.release import state_folder
 from crawlers.runtime.settings import RuntimeSettings
@@ -117,7 +118,5 @@ def main(cron: int) -> int:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S%z"
-    )
+    start_logging()
     sys.exit(main(int(sys.argv[1])))

@@ -75,9 +75,20 @@ def discard(shared_dir: Path, source: str) -> Description:
     return description
 
 
-def _note(folder: Path, description: Description, outcome: str) -> None:
+def drop_held(folder: Path, reason: str) -> None:
+    """Discard the release that is held in ``folder``, by who holds the source's lock; the history says why.
+
+    :raises FleetError: what is held can't be read.
+    """
+    description = _require_held(folder, folder.name.removesuffix("_crawled"))
+    remove_held(folder)
+    _note(folder, description, "discarded", reason)
+
+
+def _note(folder: Path, description: Description, outcome: str, message: str = "") -> None:
     now = format_release(datetime.now(UTC))
     run = RunEntry(source=description.source, release=description.release, started=now, ended=now, outcome=outcome)
+    run.message = message
     run.describe(description)
     run.counts = description.counts
     append(folder, run)

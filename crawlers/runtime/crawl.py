@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 from collections.abc import Callable
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import msgspec
 from crawlers.runtime.errors import FleetError, HeldError, Interrupted, PageError, ReleaseError, StuckError
 from crawlers.runtime.gate import judge, require_whole
 from crawlers.runtime.history import recorded
+from crawlers.runtime.housekeeping import tidy_after_crawl
 from crawlers.runtime.http import PATIENCE, Patience
 from crawlers.runtime.loading import load_parse
 from crawlers.runtime.manifest import Source
@@ -64,7 +66,13 @@ def crawl(
     manifest = source.manifest
     resumed = resumed_start(manifest, shared_dir, refetch)
     state_dir = state_folder(shared_dir, source.name)
-    with stopping() as stop, RunLogHandler() as log, ReleaseWriter(shared_dir, manifest, resumed, version) as writer:
+    with (
+        stopping() as stop,
+        RunLogHandler() as log,
+        ReleaseWriter(shared_dir, manifest, resumed, version) as writer,
+        ExitStack() as ending,
+    ):
+        ending.callback(tidy_after_crawl, manifest, shared_dir)
         tally = Tally()
         with recorded(writer, tally, version, trigger, by, limit) as entry:
             log.begin(state_dir, source.name, entry.run, manifest.housekeeping)

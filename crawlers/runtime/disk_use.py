@@ -11,7 +11,7 @@ import msgspec
 from crawlers.runtime.reject_files import UNPUBLISHED
 from crawlers.runtime.release import HELD, PUBLISH_ORDER, release_folder, state_folder
 from crawlers.runtime.run_log import LOGS
-from crawlers.runtime.temporary import is_temporary
+from crawlers.runtime.temporary import REPLAY_FOLDER, is_temporary
 
 _FRESH_SECONDS = 60.0
 _MAX_FILES = 20_000
@@ -115,6 +115,6 @@ def _kind_of_release(parts: list[str]) -> str:
 
 
 def _kind_of_state(parts: list[str]) -> str:
-    if is_temporary(parts[-1]) or parts[0].startswith(".replay-"):
+    if is_temporary(parts[-1]) or parts[0].startswith(REPLAY_FOLDER):
         return "temporary"
     return _STATE.get(parts[0], "other") if len(parts) > 1 else "other"

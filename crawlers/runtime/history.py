@@ -30,13 +30,14 @@ from crawlers.runtime.heartbeat import remove_heartbeat
 from crawlers.runtime.held import find_held
 from crawlers.runtime.json_files import read_json, write_json
 from crawlers.runtime.lock import is_locked, source_lock
+from crawlers.runtime.masking import mask
 from crawlers.runtime.pace import Pace, advance, replay_pace
 from crawlers.runtime.release import format_release, read_release
 from crawlers.runtime.run_entry import RunEntry
 from crawlers.runtime.schedule import Schedule
 from crawlers.runtime.tally import Tally
 from crawlers.runtime.temporary import create_temporary, remove_abandoned, temporary_path
-from crawlers.runtime.verdict import read_verdict
+from crawlers.runtime.verdict import read_verdict, remove_verdict
 from crawlers.runtime.writer import ReleaseWriter
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ def recorded(
     except BaseException as error:
         run.exit_code = getattr(error, "exit_code", EXIT_FAILED)
         run.outcome = _outcome_of(error, run.exit_code)
-        run.message = str(error) or type(error).__name__
+        run.message = mask(str(error)) or type(error).__name__
         raise
     finally:
         tally.fill(writer.counts)
@@ -171,6 +172,7 @@ def settle_killed(folder: Path) -> None:
             remove_heartbeat(folder)
             if (run := _settle_last(folder)) is not None:
                 _write(folder, run)
+            remove_verdict(folder)
     except (filelock.Timeout, ReleaseError, OSError) as error:
         logger.warning("what the killed run left is for the next one to remove: %s", error)
 

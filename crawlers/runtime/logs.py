@@ -22,7 +22,7 @@ _BREAK = " ⏎ "
 
 
 class Context:
-    """What the events of this process belong to, as long as it is at it: one crawl at a time."""
+    """What the events of this process belong to, from the start of a crawl on: a process has one."""
 
     source = ""
     run = ""
@@ -98,7 +98,14 @@ def start_logging(*, verbose: bool = False, stream: IO[str] | None = None) -> No
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
     handler.setFormatter(EventFormatter(log_format(), one_line=not stream.isatty()))
+    if not verbose:
+        handler.addFilter(_is_for_everybody)
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
+
+
+def _is_for_everybody(record: logging.LogRecord) -> bool:
+    """What Scrapy says of its own work is for those who look closer, in the run's log."""
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] != "scrapy"
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -10,10 +10,10 @@ _MASK = r"\g<kept>***"
 # see what went wrong: resumptionToken, page_token.
 _NAMES = (
     r"(?!(?:next|page|continuation|resumption)[_-]?token)(?:[a-z0-9]{1,40}[_-]){0,6}?"
-    r"(?:api[_-]?key|(?:client|consumer|app)?[_-]?secret|passw(?:or)?d|pwd|sig|signature|credential|jwt|auth|"
+    r"(?:api[_-]?key|access[_-]?key(?:[_-]?id)?|(?:client|consumer|app)?[_-]?secret|passw(?:or)?d|pwd|sig|signature|credential|jwt|auth|"
     r"(?:access|auth|api|bearer|id|refresh|session|csrf|security)?[_-]?token)"
 )
-_VALUE = r"(?!\*)[^&#\s\"'<>;,)\]}]+"
+_VALUE = r"(?!\*|b[\"']|(?:basic|bearer|digest|token)\b)[^&#\s\"'<>;,)\]}:]+(?::[^&#\s\"'<>;,)\]}:]+)*"
 _QUOTES = r"(?:\[?b?[\"'])?"
 # Each is bounded where it repeats: what is logged may be written by a site that means harm.
 _PATTERNS = tuple(
@@ -21,14 +21,15 @@ _PATTERNS = tuple(
     for pattern in (
         r"(?P<kept>\b[a-z][a-z0-9+.-]{0,20}://[^/\s:@?#]{0,200}:)[^/\s@]+(?=@)",
         rf"(?P<kept>(?<![a-z0-9_-]){_NAMES}=){_VALUE}",
-        rf"(?P<kept>[?&](?:[a-z0-9]{{1,40}}[_-])?key=){_VALUE}",
+        rf"(?P<kept>(?<![a-z0-9_-]){_NAMES}[\"']\s{{0,3}}:\s{{0,3}}b?[\"'])(?![\s*])[^\"'\r\n]+",
+        rf"(?P<kept>[?&](?:(?:access|app|auth|consumer|subscription)[_-])?key=){_VALUE}",
         rf"(?P<kept>\b(?:proxy-)?authorization\b[\"']?\s{{0,3}}[:=]\s{{0,3}}{_QUOTES}(?:(?:basic|bearer|digest|token)\s{{1,3}})?){_VALUE}",
-        rf"(?P<kept>\b(?:x-api-key|api-key|x-auth-token|set-cookie|cookie)\b[\"']?\s{{0,3}}:\s{{0,3}}{_QUOTES})(?!\*)[^\"'\r\n]+",
+        rf"(?P<kept>\b(?:x-api-key|api-key|x-auth-token|set-cookie|cookie)\b[\"']?\s{{0,3}}:\s{{0,3}}{_QUOTES})(?![\s*])[^\"'\r\n]+",
         r"(?P<kept>\bbearer\s{1,3})(?!\*)[a-z0-9._~+/-]{12,}=*",
     )
 )
 # Where none of these is, there is nothing to look for: most lines.
-_HINT = re.compile(r"[=@]|authorization|cookie|bearer|api-key|auth-token", re.IGNORECASE)
+_HINT = re.compile(r"[=@]|[\"']\s{0,3}:|authorization|cookie|bearer|api-key|auth-token", re.IGNORECASE)
 _SECRET_VARIABLE = re.compile(r"(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD)$")
 _SHORTEST = 6
 

@@ -33,11 +33,10 @@ from crawlers.runtime.run import Run
 from crawlers.runtime.signals import Stop
 from crawlers.runtime.sorted_lines import SortedLines
 from crawlers.runtime.tally import Tally
+from crawlers.runtime.temporary import REPLAY_FOLDER
 from crawlers.runtime.writer import ReleaseWriter
 
 logger = logging.getLogger(__name__)
-
-_SCRATCH = ".replay-"
 
 
 class Replay(msgspec.Struct, kw_only=True):
@@ -272,9 +271,9 @@ def _scratch(state: Path, dry_run: bool) -> Iterator[Path]:
     """A folder for the time of a replay; a trial leaves no trace on the shared volume."""
     if not dry_run:
         state.mkdir(parents=True, exist_ok=True)
-        for left in state.glob(f"{_SCRATCH}*"):  # by a replay that was killed: we hold the lock
+        for left in state.glob(f"{REPLAY_FOLDER}*"):  # by a replay that was killed: we hold the lock
             shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=None if dry_run else state) as folder:
+    with tempfile.TemporaryDirectory(prefix=REPLAY_FOLDER, dir=None if dry_run else state) as folder:
         yield Path(folder)
 
 

@@ -40,7 +40,6 @@ class RunLogHandler(logging.Handler):
             level, info = logging.ERROR, None if known else (kind, error, traceback)
             text = str(error) or kind.__name__
             self.handle(logging.LogRecord(__name__, level, __file__, 0, "%s", (text,), info))
-        context.source = context.run = ""
         if self._file:
             self._file.close()
         self.close()

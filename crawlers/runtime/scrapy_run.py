@@ -84,7 +84,7 @@ def _files(run: Run) -> dict[str, Any]:
 
 
 def _quiet_process(settings: dict[str, Any]) -> CrawlerProcess:
-    """Scrapy's process, which says less of the crawl than we do: only what somebody should look at."""
+    """Scrapy's process, which says less than it would. What it says at INFO is in the run's log, but not in the container's (``logs.py``)."""
     if logging.getLogger().isEnabledFor(logging.DEBUG):
         return CrawlerProcess(settings)
     logging.disable(logging.INFO)  # Scrapy sets its loggers' levels anew while it starts, and lists its versions
@@ -93,7 +93,9 @@ def _quiet_process(settings: dict[str, Any]) -> CrawlerProcess:
     finally:
         logging.disable(logging.NOTSET)
     for name, level in (
-        ("scrapy", logging.WARNING),
+        ("scrapy", logging.INFO),
+        # They list settings, secrets among them.
+        *((f"scrapy.{part}", logging.WARNING) for part in ("addons", "crawler", "middleware")),
         ("twisted", logging.WARNING),
         # Each failure of theirs is counted, and told then.
         ("scrapy.pipelines", logging.CRITICAL),

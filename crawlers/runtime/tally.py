@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from crawlers.runtime.masking import mask
 from crawlers.runtime.release import Counts, ErrorCount
 
 logger = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ class Tally:
         self._seen(kind, url, message).count += count
 
     def _seen(self, kind: str, url: str, message: str) -> ErrorCount:
-        first = ErrorCount(url=url, message=message[:500], action=ADVICE.get(kind, ""))
+        first = ErrorCount(url=mask(url), message=mask(message[:500]), action=ADVICE.get(kind, ""))
         return self.errors.setdefault(kind, first)
 
     def fill(self, counts: Counts) -> None:

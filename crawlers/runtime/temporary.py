@@ -14,6 +14,8 @@ from typing import IO
 _SUFFIX = ".tmp"
 # The files of a browser lie in a folder of the machine's temporary one, called like that, and then by the process id of its crawl.
 BROWSER_FOLDER = "fleet-browser-"
+# The folder of a replay under way, in the state folder of its source.
+REPLAY_FOLDER = ".replay-"
 
 
 def temporary_path(folder: Path, name: str) -> Path:

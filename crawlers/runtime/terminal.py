@@ -1,9 +1,24 @@
-"""Text of sites on a terminal: it must not move the cursor, change colours, or read other than it is."""
+"""What is said on a terminal. Text of sites must not move its cursor, change colours, or read other than it is."""
 
+import logging
 import unicodedata
+
+import click
+
+from crawlers.runtime.logs import log_format
+
+logger = logging.getLogger(__name__)
 
 # Control and format characters (right-to-left overrides among them), surrogates, private ones, separators of lines.
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def say(text: str, level: int = logging.INFO) -> None:
+    """Say on stderr how a command ended; as an event where a program reads the log (``FLEET_LOG_FORMAT``)."""
+    if log_format() == "json":
+        logger.log(level, "%s", text)
+    else:
+        click.echo(text, err=True)
 
 
 def safe(text: str) -> str:

@@ -83,6 +83,7 @@ class Watch:
         self._moved = time.monotonic()
         self._written = self._told = float("-inf")
         self._seen: tuple[int, ...] = ()
+        self._has_asked = False
         self._watchdog = 0
         self._pipe = -1
 
@@ -132,7 +133,7 @@ class Watch:
         if seen != self._seen:
             self._seen, self._moved, self._moved_at = seen, now, datetime.now(UTC)
         if self._limit_seconds:
-            patient_until = tally.patient_until if tally.requests else self._moved + _START_SECONDS
+            patient_until = tally.patient_until if self._has_asked else self._moved + _START_SECONDS
             self._tell(max(self._moved, patient_until) + self._limit_seconds)
         if now - self._written >= self._write_seconds:
             self._written = now
@@ -167,6 +168,9 @@ class Watch:
         )
 
     def _note_place(self, place: str) -> None:
+        if not self._has_asked:  # now, as the thread may not come to it: what comes may hold up all threads
+            self._has_asked = True
+            self._tell(time.monotonic() + self._limit_seconds)
         content = place.encode("utf-8", "backslashreplace")[:_PLACE_BYTES].ljust(_PLACE_BYTES)
         with suppress(OSError, ValueError):
             os.pwrite(self._place.fileno(), content, 0)

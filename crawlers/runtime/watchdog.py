@@ -17,6 +17,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -81,15 +82,15 @@ class Watchdog:
         self._tell(message, stacks)
         self._send(self._crawl, signal.SIGTERM)
         grace_seconds = min(_GRACE_SECONDS, self._limit_seconds / 3)
-        killed = not _is_gone(self._crawl, grace_seconds)
-        if killed:
+        settle: Callable[[], None] = lambda: None  # noqa: E731
+        if not _is_gone(self._crawl, grace_seconds):
+            settle = self._prepare_to_settle()  # before it ends, as its container may end with it
             descendants |= find_descendants(self._process)
             self._send(self._crawl, signal.SIGKILL)
             _is_gone(self._crawl, _GONE_SECONDS)
         for process in descendants:
             _kill(process)
-        if killed:
-            self._settle()
+        settle()
 
     def _take_stacks(self) -> str:
         """Where the crawl's threads are, as faulthandler writes it; empty where it doesn't in time."""
@@ -141,7 +142,8 @@ class Watchdog:
         with suppress(OSError):
             os.write(2, line)
 
-    def _settle(self) -> None:
+    def _prepare_to_settle(self) -> Callable[[], None]:
+        """What completes the history of the crawl, and removes what it left."""
         import shutil
         import site
         import tempfile
@@ -150,9 +152,12 @@ class Watchdog:
         from crawlers.runtime.history import settle_killed
         from crawlers.runtime.temporary import BROWSER_FOLDER
 
-        settle_killed(self._folder)
-        for folder in Path(tempfile.gettempdir()).glob(f"{BROWSER_FOLDER}{self._process}-*"):
-            shutil.rmtree(folder, ignore_errors=True)
+        def settle() -> None:
+            settle_killed(self._folder)
+            for folder in Path(tempfile.gettempdir()).glob(f"{BROWSER_FOLDER}{self._process}-*"):
+                shutil.rmtree(folder, ignore_errors=True)
+
+        return settle
 
     def _send(self, process: int, number: int) -> None:
         with suppress(ProcessLookupError):

@@ -35,8 +35,7 @@ def make_watch(server: "FleetHubServer") -> AlertWatch | None:
         ["channel", "outcome"],
         registry=server.metrics.registry,
     )
-    folder = settings.runtime.data_dir
-    watch = AlertWatch(settings.alerts_file, folder, take_look, lambda *told: sent.labels(*told).inc())
+    watch = AlertWatch(settings.alerts_file, settings.alerts_dir, take_look, lambda *told: sent.labels(*told).inc())
     watch.read()
     _measure(watch, server.metrics.registry)
     for channel in watch.settings.channels:

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.json_files import read_json, write_json
+from crawlers.runtime.temporary import remove_abandoned
 from hub.alerts.channels import ChannelSender, make_senders
 from hub.alerts.configuration import AlertSettings, read_alert_settings
 from hub.alerts.findings import Look
@@ -16,7 +18,7 @@ from hub.alerts.messages import describe_all, describe_changes
 
 logger = logging.getLogger(__name__)
 
-MEMORY = "alerts.json"
+MEMORY = "memory.json"
 _FIRST_RETRY, _LAST_RETRY = timedelta(seconds=10), timedelta(hours=1)
 _KEPT = timedelta(days=7)
 # In all: more can't be of use to anybody.
@@ -43,6 +45,9 @@ class AlertWatch:
         self.settings = AlertSettings()
         self._senders: dict[str, ChannelSender] = {}
         self.memory = read_memory(folder)
+        with suppress(OSError):  # said when it is to be written
+            folder.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(folder)
 
     def read(self) -> None:
         """Read the file of settings, if it has changed.

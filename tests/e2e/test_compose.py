@@ -251,12 +251,24 @@ def test_a_second_crawler_of_the_same_source_is_refused_by_the_lock(compose: Com
         assert "another crawl of this source is under way" in refused.stderr
 
 
-def test_what_a_killed_container_left_is_removed_by_its_next_crawl(compose: Compose, folder: Path) -> None:
-    wait_for("the slow crawl to be under way", lambda: list((folder / "slow").glob("demo_crawled/.data.ndjson*.tmp")))
+def test_a_killed_container_holds_up_no_other_whose_crawl_removes_what_it_left(compose: Compose, folder: Path) -> None:
+    def under_way() -> list[Path]:
+        return list((folder / "slow").glob("demo_crawled/.data.ndjson*.tmp"))
+
+    wait_for("the slow crawl to be under way", under_way)
     checked(compose.run("kill", "--signal", "KILL", "slow"))
-    assert list((folder / "slow").glob("demo_crawled/.data.ndjson*.tmp"))
+    assert under_way()
+    crawl = ("timeout", "--preserve-status", "10", "scripts/run-spider.sh")
+    another = compose.run("run", "--rm", "--no-deps", "-T", "slow", *crawl)
+    assert another.returncode == 143, another.stderr
+    assert "left behind by a crawl that was killed" in another.stderr
+    assert "crawl started" in another.stderr
+    assert not under_way()
+    history = folder / "slow/demo_crawled/history.ndjson"
+    outcomes = [json.loads(line)["outcome"] for line in history.read_text().splitlines()]
+    assert outcomes[-2:] == ["killed", "interrupted"]
     checked(compose.run("start", "slow"))
-    wait_for("it to be removed", lambda: "left behind by a crawl that was killed" in compose.logs("slow"))
+    wait_for("the next crawl to be under way", under_way)
 
 
 def test_docker_stop_ends_a_crawl_that_is_under_way_and_leaves_nothing(compose: Compose, folder: Path) -> None:
@@ -268,6 +280,24 @@ def test_docker_stop_ends_a_crawl_that_is_under_way_and_leaves_nothing(compose: 
     left = folder / "slow/demo_crawled"
     assert {path.name for path in left.iterdir()} == {".lock", "last-run.json", "history.ndjson"}
     assert json.loads((left / "last-run.json").read_bytes())["outcome"] == "interrupted"
+
+
+def test_a_crawl_that_hangs_in_a_container_is_ended_and_recorded(compose: Compose, folder: Path) -> None:
+    checked(compose.run("stop", "slow"))
+    # Frozen, nothing of it moves; beside the limit it has the time that its site's rate asks for.
+    frozen = (
+        "scripts/run-spider.sh & sleep 3; kill -STOP $!; wait $!; echo ended with $?; "
+        "until grep -q '\"stuck\"' /shared-volume/demo_crawled/last-run.json; do sleep 0.1; done"
+    )
+    hung = compose.run("run", "--rm", "--no-deps", "-T", "-e", "FLEET_STUCK_MINUTES=0.1", "slow", "sh", "-c", frozen)
+    assert "ended with 137" in hung.stdout, hung.stderr
+    assert "stuck: nothing moved for 16 s" in hung.stderr
+    left = folder / "slow/demo_crawled"
+    assert not list(left.glob(".*.tmp"))
+    runs = [json.loads(line) for line in (left / "history.ndjson").read_text().splitlines()]
+    assert runs[-1]["outcome"] == json.loads((left / "last-run.json").read_text())["outcome"] == "stuck"
+    log = compose.run("run", "--rm", "--no-deps", "-T", "slow", "fleet", "logs", "demo", "--level", "error")
+    assert "stuck: nothing moved for 16 s" in checked(log)
 
 
 def test_a_container_whose_cron_ended_is_restarted(compose: Compose) -> None:

@@ -105,7 +105,7 @@ def end_run(hub: RunningHub, name: str, number: int, outcome: str, message: str 
 
 def looks(hub: RunningHub, count: int = 2) -> None:
     """Wait for so many looks of the alerts: each writes what they remember."""
-    path = hub.data / "alerts.json"
+    path = hub.data / "alerts/memory.json"
     for _ in range(count):
         before = path.stat().st_ino if path.exists() else 0
         wait_for(lambda before=before: path.exists() and path.stat().st_ino != before, "a look of the alerts")
@@ -178,9 +178,9 @@ def test_what_can_not_be_sent_is_kept_over_a_restart_and_tried_again(
     assert refused.stdout.startswith("hook: failed: ")
     hub.stop(signal.SIGKILL)
     webhook.refuses = False
-    memory = json.loads((hub.data / "alerts.json").read_text())
+    memory = json.loads((hub.data / "alerts/memory.json").read_text())
     memory["outbox"][0]["next_try"] = FIRST  # it has waited long enough
-    (hub.data / "alerts.json").write_text(json.dumps(memory))
+    (hub.data / "alerts/memory.json").write_text(json.dumps(memory))
     hub.start()
     wait_for(lambda: webhook.taken, "the message")
     looks(hub)
@@ -213,7 +213,7 @@ def test_a_dry_run_shows_what_would_be_told_and_changes_nothing(fleet: Fleet, we
     assert "[hook] Crawler Fleet: 2 turned bad: source broken, disk of shared" in shown.stdout
     assert "[hook] Crawler Fleet: 2 things need attention" in shown.stdout
     assert not webhook.taken
-    assert not (tmp_path / "data/alerts.json").exists()
+    assert not (tmp_path / "data/alerts/memory.json").exists()
     sent = fleet.run("alert", "--test", "--json", "--channel", "hook", **settings)
     assert json.loads(sent.stdout) == {"hook": {"sent": True, "reason": ""}}
     assert webhook.titles == ["test"]

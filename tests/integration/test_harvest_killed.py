@@ -53,6 +53,7 @@ def finish(process: subprocess.Popen[str]) -> dict[str, object]:
     return json.loads(out)
 
 
+@pytest.mark.timeout(300 if KILLS == 10 else 3600)
 def test_a_killed_harvest_that_is_run_again_gives_the_same_release(
     server: OaiServer, fleet: Fleet, tmp_path: Path
 ) -> None:

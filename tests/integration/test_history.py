@@ -97,6 +97,7 @@ def test_status_shows_a_failed_crawl_beside_the_release_that_stays(fleet: Fleet,
     [status] = json.loads(fleet.run("status", "--json", **nowhere).stdout)
     assert status["published"] == fleet.description("little")["release"]
     assert status["crawl"]["outcome"] == "failed"
+    assert status["disk"]["release"] > 0 and status["disk"]["logs"] > 0
     assert "ValueError: odd" in status["crawl"]["reason"]
 
 

@@ -198,7 +198,7 @@ def test_a_database_that_is_away_rings_and_sources_are_told_of_all_the_same(
     wait_for(lambda: "FleetDatabaseAway" in prometheus.firing(), "the alert to fire")
     assert prometheus.value("fleet_source_readable{source='other'}") == 1
     keep("3-database-away", prometheus, ("alerts", {}))
-    told = hub.data / "alerts.json"
+    told = hub.data / "alerts/memory.json"
     wait_for(lambda: "Crawler Fleet: database is away" in told.read_text(), "the hub to tell people, too")
     with running:
         wait_for(lambda: "FleetDatabaseAway" not in prometheus.firing(), "the alert to be resolved")

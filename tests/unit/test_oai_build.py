@@ -132,6 +132,13 @@ def test_a_window_that_was_cut_off_is_an_error_and_not_a_shorter_release(window:
         built([path], tmp_path)
 
 
+def test_a_window_that_is_gone_is_an_error_that_names_it(window: Any, tmp_path: Path) -> None:
+    path = window([("a", "2024-01-01", "title")])
+    path.unlink()
+    with pytest.raises(WindowFileError, match=path.name):
+        built([path], tmp_path)
+
+
 def test_nothing_is_left_in_the_folder_for_temporary_files(window: Any, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(sorted_lines, "_RUN_LINES", 2)
     scratch = tmp_path / "scratch"

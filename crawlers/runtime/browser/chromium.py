@@ -48,6 +48,7 @@ _CRASHED = re.compile(
 _DRIVER_SECONDS = 15
 _STARTS = 3  # the driver picks a port for IPv4, and ends if another process takes it for IPv6 before it does
 _ASKS_BY_ITSELF = ("gaia-url", "google-base-url", "gcm-checkin-url", "gcm-registration-url", "search-provider-logo-url")
+_LOOKS = 5  # a dialogue that opens meanwhile is dismissed, and makes nothing of the answer
 _OPTIONS = (
     "--headless=new",
     # Chromium ends with its driver then, however that ended.
@@ -165,7 +166,14 @@ class Chromium:
             self.driver.get("about:blank")
 
     def _look(self) -> Rendered:
-        found: dict[str, Any] = self.driver.execute_script(_LOADED)
+        found: dict[str, Any] | None = None
+        for _ in range(_LOOKS):
+            if found := self.driver.execute_script(_LOADED):
+                break
+        if not found:
+            raise WebDriverException(
+                f"the page gave nothing of itself, {_LOOKS} times: it opens one dialogue after another"
+            )
         if found["size"] > http.MAX_PAGE_BYTES:
             raise http.TooLargeError(f"the rendered page is larger than {http.MAX_PAGE_BYTES >> 20} MiB")
         return Rendered(urldefrag(found["url"]).url, int(found["status"]) or 200, "")

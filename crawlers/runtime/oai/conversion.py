@@ -31,7 +31,7 @@ from crawlers.runtime.oai.converted import (
     write_block,
     write_end,
 )
-from crawlers.runtime.oai.windows import answered_records, read_frames
+from crawlers.runtime.oai.windows import WindowFileError, answered_records, read_frames
 from crawlers.runtime.temporary import create_temporary, temporary_path
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def convert_windows(windows: Sequence[Path], step: Callable[[], None] = lambda: 
     """
     missing = [window for window in windows if not is_converted(window)]
     processes = min(processors(), len(missing))
-    if processes < 2 or sum(window.stat().st_size for window in missing) < _WORTH_PROCESSES_BYTES:
+    if processes < 2 or not _is_worth_processes(missing):
         for window in missing:
             step()
             convert_window(window)
@@ -139,7 +139,10 @@ def convert_window(window: Path) -> None:
     """
     path = converted_path(window)
     path.parent.mkdir(exist_ok=True)
-    made_of = window.stat()
+    try:
+        made_of = window.stat()
+    except OSError as error:
+        raise WindowFileError(f"{window}: {error}") from error
     with create_temporary(path.parent, path.name) as file:
         try:
             for _, body in read_frames(window):
@@ -156,6 +159,10 @@ def convert_answer(body: bytes, answer: Answer | None = None) -> list[Version]:
         return [_version(record) for record in answered_records(answer or read_answer(body))]
     except AnswerError:  # kept for people: what it should have held was asked for in another way, or is a gap
         return []
+
+
+def _is_worth_processes(windows: Sequence[Path]) -> bool:
+    return sum(window.stat().st_size for window in windows if window.exists()) >= _WORTH_PROCESSES_BYTES
 
 
 def processors() -> int:
