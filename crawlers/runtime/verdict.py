@@ -8,6 +8,10 @@ import os
 import socket
 from pathlib import Path
 
+import orjson
+
+from crawlers.runtime.json_files import read_plain
+
 STUCK = "stuck.json"
 
 
@@ -21,7 +25,7 @@ def write_verdict(folder: Path, run: str, message: str) -> None:
 def read_verdict(folder: Path, run: str) -> str:
     """Where ``run`` hung when it was ended as stuck; empty where it wasn't."""
     try:
-        verdict = json.loads((folder / STUCK).read_bytes())
+        verdict = orjson.loads(read_plain(folder / STUCK))
         return str(verdict["message"]) if verdict["run"] == run else ""
     except (OSError, ValueError, TypeError, KeyError):
         return ""
