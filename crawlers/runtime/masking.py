@@ -22,7 +22,7 @@ _PATTERNS = tuple(
         r"(?P<kept>\b[a-z][a-z0-9+.-]{0,20}://[^/\s:@?#]{0,200}:)[^/\s@]+(?=@)",
         rf"(?P<kept>(?<![a-z0-9_-]){_NAMES}=){_VALUE}",
         rf"(?P<kept>(?<![a-z0-9_-]){_NAMES}[\"']\s{{0,3}}:\s{{0,3}}b?[\"'])(?![\s*])[^\"'\r\n]+",
-        rf"(?P<kept>[?&](?:invitation|(?:(?:access|app|auth|consumer|subscription)[_-])?key)=){_VALUE}",
+        rf"(?P<kept>[?&](?:(?:access|app|auth|consumer|subscription)[_-])?key=){_VALUE}",
         rf"(?P<kept>\b(?:proxy-)?authorization\b[\"']?\s{{0,3}}[:=]\s{{0,3}}{_QUOTES}(?:(?:basic|bearer|digest|token)\s{{1,3}})?){_VALUE}",
         rf"(?P<kept>\b(?:x-api-key|api-key|x-auth-token|set-cookie|cookie)\b[\"']?\s{{0,3}}:\s{{0,3}}{_QUOTES})(?![\s*])[^\"'\r\n]+",
         r"(?P<kept>\bbearer\s{1,3})(?!\*)[a-z0-9._~+/-]{12,}=*",

@@ -19,7 +19,7 @@ _MAX_SECONDS = (3_600.0, 3_600.0, 60.0)
 _FORGET_SECONDS = 2 * 3_600.0
 _MAX_KEPT = 10_000
 
-_Key = tuple[str, str]
+_Key = tuple[str, str, str]
 
 
 @dataclass
@@ -89,7 +89,7 @@ class Lockout:
 
 def _keys(user: str, address: str) -> tuple[_Key, _Key, _Key]:
     name, place = user[:100], _place(address)
-    return (name, place), ("", place), (name, "")
+    return ("here", name, place), ("place", "", place), ("anywhere", name, "")
 
 
 def _place(address: str) -> str:

@@ -1,6 +1,5 @@
 """``GET /sources/NAME/documents``: the live documents of a source, one of them through the releases, its fields and their values."""
 
-import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -9,6 +8,7 @@ from crawlers.runtime.errors import FleetError, UsageError
 from hub.api.documents import look_for
 from hub.api.release import find_live
 from hub.books import open_books
+from hub.looks import take_look
 from hub.views.documents import Operator, find_document
 from hub.views.fields import count_values, overview
 from hub.views.histories import follow_record
@@ -41,7 +41,7 @@ class DocumentsPage(LookPage):
         async def found() -> dict[str, Any]:
             values = {"name": name, "query": query, "live": await find_live(name), "fault": ""}
             try:
-                return values | await asyncio.to_thread(self._look, name, query)
+                return values | await take_look(self._look, name, query)
             except FleetError as error:  # a field that can't be, a query that takes too long: said beside the form
                 self.set_status(404 if isinstance(error, UsageError) else 409)
                 return values | _NOTHING | {"fault": str(error)}
