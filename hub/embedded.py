@@ -20,16 +20,17 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from crawlers.runtime.errors import FleetError, UsageError
-from hub.lifeline import lifeline
+from hub.lifeline import guarded
 from hub.settings import HubSettings
 
 logger = logging.getLogger(__name__)
 
 _USER = "fleet"
 _READY_SECONDS = 60.0
-_END_SECONDS = 30.0
-# The same for one whose hub was killed: it was told to end long ago, when its hub did.
-_ORPHAN_END_SECONDS = 15.0
+# It hangs now and then when it is told to end.
+_END_SECONDS = 20.0
+# For one whose hub was killed, and which was told to end then.
+_ORPHAN_END_SECONDS = 25.0
 
 
 class EmbeddedDatabase:
@@ -65,12 +66,7 @@ class EmbeddedDatabase:
         if self._process is None:
             return
         self._process.terminate()
-        try:
-            self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            logger.warning("the embedded database did not end within %s s and is killed", _END_SECONDS)
-            self._process.kill()
-            self._process.wait()
+        self._process.wait()
         self._process = None
         self._pid_file.unlink(missing_ok=True)
 
@@ -85,7 +81,7 @@ class EmbeddedDatabase:
         with (self._folder / "database.log").open("ab") as log:
             # In a session of its own: Ctrl-C is for the hub, which ends the database when it is done with it.
             self._process = subprocess.Popen(
-                lifeline(signal.SIGTERM, command),
+                guarded(_END_SECONDS, command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

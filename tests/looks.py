@@ -74,18 +74,18 @@ def _write_cells(fleet: Fleet, records: int, bare: int = 0, revised: int = 0) ->
     fleet.write_source("cells", "api", code, require=["name"], reject_budget=0.5, coverage_budget=1)
 
 
-def _write_log(hub: RunningHub, name: str, message: str) -> None:
-    """A log of each run of the source, as its crawler keeps it."""
+def write_log(hub: RunningHub, name: str, message: str, run: str = "") -> None:
+    """Two lines in the log of each run of the source, or of one, as its crawler keeps it."""
     folder = hub.shared / f"{name}_state" / "logs"
     folder.mkdir(parents=True, exist_ok=True)
-    for run in read_history(hub.shared / f"{name}_crawled"):
-        line = {"at": "2026-11-22T01:02:03.123Z", "logger": "crawlers.test", "source": name, "run": run.run}
+    for it in [run] if run else [entry.run for entry in read_history(hub.shared / f"{name}_crawled")]:
+        line = {"at": "2026-11-22T01:02:03.123Z", "logger": "crawlers.test", "source": name, "run": it}
         lines = [
             LogLine(level="INFO", message="begins", **line),
             LogLine(level="ERROR", message=message, trace=f"Traceback: {message}", **line),
         ]
-        path = folder / f"{run.run}.ndjson"
-        path.write_bytes(b"".join(msgspec.json.encode(it) + b"\n" for it in lines))
+        with (folder / f"{it}.ndjson").open("ab") as file:
+            file.write(b"".join(msgspec.json.encode(it) + b"\n" for it in lines))
 
 
 def _crawl_cells(hub: RunningHub) -> list[str]:
@@ -117,6 +117,6 @@ def make_looks(hub: RunningHub) -> Looks:
     morning.publish("refused", timedelta(hours=7), [b'{"_id": "refused_1"}\n', f"{ALL!r}\n".encode(), b"nor this\n"])
     hub.wait_for_state("refused", "upload failed")
     wait_for(lambda: hub.status("hostile")["live"] and hub.status("hostile")["changes"], "hostile to be live")
-    _write_log(hub, "cells", "it failed: password=s3cret")
-    _write_log(hub, "hostile", ALL)
+    write_log(hub, "cells", "it failed: password=s3cret")
+    write_log(hub, "hostile", ALL)
     return Looks(hub, *releases)

@@ -1,11 +1,8 @@
 """One crawl of a source, from the lock to the published release."""
 
 import logging
-import os
-import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +22,7 @@ from crawlers.runtime.replayed import add_replayed, remove_consumed
 from crawlers.runtime.run import Run
 from crawlers.runtime.run_entry import RunEntry
 from crawlers.runtime.run_logging import RunLogHandler
-from crawlers.runtime.settings import CHECKOUT
+from crawlers.runtime.settings import code_version
 from crawlers.runtime.signals import stopping
 from crawlers.runtime.tally import Tally
 from crawlers.runtime.watch import Watch, stuck_seconds
@@ -178,19 +175,6 @@ def _describe_held(name: str, description: Description, tally: Tally) -> str:
         f"It lies whole in {name}_crawled/held/. See `fleet rejects {name}` and `fleet drift {name}`; then publish it by `fleet approve {name}`, or "
         f"remove it by `fleet discard {name}`. The next good crawl takes its place.{tally.describe_errors()}"
     )
-
-
-def code_version() -> str:
-    """What the code of this crawl is: ``FLEET_CODE_VERSION`` (images set it), or the commit of the checkout, or the package's."""
-    if given := os.environ.get("FLEET_CODE_VERSION"):
-        return given
-    if (CHECKOUT / ".git").exists():
-        try:
-            git = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty"]
-            return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-        except (OSError, subprocess.SubprocessError):
-            logger.debug("git can't tell the version of %s", CHECKOUT)
-    return version("crawler-fleet")
 
 
 def _crawl_as_kind(run: Run) -> None:

@@ -1,11 +1,16 @@
 """The settings that crawlers read: environment variables, the same in a container and out of it."""
 
+import logging
 import os
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from crawlers.runtime.errors import UsageError
+
+logger = logging.getLogger(__name__)
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TRIGGERS = ("hand", "schedule", "order")
@@ -55,6 +60,19 @@ class RuntimeSettings:
             by=environment.get("FLEET_BY", ""),
             stuck_minutes=_stuck_minutes(environment),
         )
+
+
+def code_version() -> str:
+    """What the code of this crawl is: ``FLEET_CODE_VERSION`` (images set it), or the commit of the checkout, or the package's."""
+    if given := os.environ.get("FLEET_CODE_VERSION"):
+        return given
+    if (CHECKOUT / ".git").exists():
+        try:
+            git = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty"]
+            return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        except (OSError, subprocess.SubprocessError):
+            logger.debug("git can't tell the version of %s", CHECKOUT)
+    return version("crawler-fleet")
 
 
 def _contact(environment: Mapping[str, str]) -> str:

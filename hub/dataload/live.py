@@ -37,6 +37,9 @@ class LiveBook:
     def find(self, source: str) -> LiveRelease | None:
         """The release that is live; None where there is none, or none that we loaded."""
         entry = self._book.find_one({"_id": source}) or {}
+        # Quick where nothing is under way: a list of all collections takes long where there are hundreds.
+        if not entry.get("next") and self._collections[source].find_one({}, {"_id": 1}):
+            return _read(entry.get("live"))
         names = set(self._collections.list_collection_names())
         return _read(_settle(entry, names)) if source in names else None
 

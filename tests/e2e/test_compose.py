@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.compose import Compose, checked, wait_for
+from tests.e2e.stand_ins import provide
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -143,6 +144,7 @@ sys.stdout.write(urllib.request.urlopen(asked, timeout=30).read().decode())
 
 def start_monitoring(compose: Compose, service: str, port: int) -> str:
     """Start the service of the profile; its URL. Skips where its image can't be had."""
+    provide(compose.image(service))
     started = compose.run("--profile", "monitoring", "up", "-d", "--wait", service, timeout=300)
     if started.returncode and not compose.has_image(compose.image(service)):
         pytest.skip(f"the image of {service} can't be had: {started.stderr.strip()[-300:]}")
@@ -169,7 +171,7 @@ def test_prometheus_scrapes_the_hub_and_has_no_way_out(compose: Compose) -> None
     wait_for("Prometheus to scrape the hub", is_up)
     groups = ask(f"{url}/api/v1/rules")["data"]["groups"]
     assert {group["name"] for group in groups} >= {"fleet-recording", "fleet-sources", "fleet-hub", "fleet-disk"}
-    out = compose.execute("prometheus", "wget", "-q", "-T", "5", "-O", "-", "http://1.1.1.1/")
+    out = compose.execute("prometheus", "timeout", "10", "wget", "-q", "-T", "5", "-O", "-", "http://1.1.1.1/")
     assert out.returncode != 0
 
 

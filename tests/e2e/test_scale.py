@@ -2,13 +2,13 @@
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.compose import CHECKOUT, Compose, checked, wait_for
 from tests.e2e.conftest import why_no_engine
+from tests.e2e.stand_ins import provide
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -32,12 +32,6 @@ services:
     volumes: ["{checkout}/tests:/opt/server/tests:ro"]
     networks: [crawl]
 """
-# Where the image can't be had, Debian's Redis stands in for it.
-REDIS = """\
-FROM python:3.12-slim-bookworm
-RUN apt-get update && apt-get install -y --no-install-recommends redis-server
-ENTRYPOINT ["/bin/sh", "-c", "shift; exec redis-server --protected-mode no \\"$@\\"", "sh"]
-"""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +45,7 @@ def scaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
     (folder / "override.yml").write_text(OVERRIDE.format(checkout=CHECKOUT, command=json.dumps(SERVE)))
     compose = Compose(f"fleet-scale-{os.getpid()}", folder / "override.yml", {"FLEET_VOLUME": str(folder / "shared")})
     try:
-        _provide_redis()
+        provide("redis:7")
         started = (
             "--profile",
             "scale",
@@ -101,16 +95,3 @@ def test_a_harvester_reaches_neither_the_hub_nor_its_database(scaled: Compose) -
     networks = scaled.inspect("redis")["NetworkSettings"]["Networks"]
     assert [name.removeprefix(f"{scaled.project}_") for name in networks] == ["scale"]
     assert scaled.inspect("harvester")["Config"]["User"] == "biothings"
-
-
-def _provide_redis() -> None:
-    have = ["docker", "image", "inspect", "redis:7"]
-    if subprocess.run(have, capture_output=True).returncode == 0:
-        return
-    if subprocess.run(["docker", "pull", "redis:7"], capture_output=True, timeout=600).returncode == 0:
-        return
-    network = ["--network", os.environ.get("FLEET_BUILD_NETWORK", "default")]
-    built = subprocess.run(
-        ["docker", "build", *network, "-t", "redis:7", "-"], input=REDIS, capture_output=True, text=True, timeout=600
-    )
-    assert built.returncode == 0, built.stderr

@@ -2,16 +2,12 @@
 
 import json
 import ssl
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.certificates import make_certificate
 from tests.command import Fleet
 from tests.site import Answer, Site, serve_site
 
@@ -278,26 +274,8 @@ def test_bad_usage_has_an_exit_code_of_its_own_and_says_what_is_wrong(
 
 def self_signed(folder: Path) -> ssl.SSLContext:
     """What a server needs that vouches for itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    encoding, plain = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    pem = folder / "self-signed.pem"
-    pem.write_bytes(
-        key.private_bytes(encoding, plain, serialization.NoEncryption()) + certificate.public_bytes(encoding)
-    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
+    context.load_cert_chain(*make_certificate(folder))
     return context
 
 

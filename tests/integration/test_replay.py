@@ -259,7 +259,7 @@ def test_a_replay_disturbed_at_any_call_keeps_all_that_passed_or_nothing(
             assert [record["_id"] for record in kept] in ([], ["little_2"]), outcome
             assert kept or not outcome.well
         assert [path.name for path in (state / "replayed").iterdir()] == ["2026-11-22T00:00:00Z.ndjson"]
-        assert [path.name for path in state.iterdir()] == ["replayed"]
+        assert [path.name for path in state.iterdir()] == ["replayed", "logs"]
         assert fleet.description("little")["counts"]["rejects"] == 1
 
 

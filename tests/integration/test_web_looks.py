@@ -7,7 +7,8 @@ import pytest
 import requests
 
 from tests.browser import Browser, needs_chromium, open_browser
-from tests.looks import PASSWORD, ROLES, Looks, bearer, make_looks
+from tests.looks import PASSWORD, ROLES, Looks, bearer, make_looks, write_log
+from tests.morning import Morning
 from tests.running_hub import RunningHub, documents, wait_for
 from tests.xss import ALL, LONG
 
@@ -127,7 +128,8 @@ def test_a_run_and_its_log(looks: Looks) -> None:
     assert (run["outcome"], run["counts"]["records"]) == ("held", 9)
     assert [it["run"] for it in looks.json("/fleet/sources/cells/runs?last=1")] == [run["run"]]
     log = looks.json(f"/fleet/sources/cells/runs/{run['run']}/log?level=ERROR")
-    assert [it["level"] for it in log["lines"]] == ["ERROR"]
+    assert [it["message"] for it in log["lines"]][-1] == "it failed: password=s3cret"
+    assert {it["level"] for it in log["lines"]} <= {"ERROR", "CRITICAL"}
     assert looks.json(f"/fleet/sources/cells/runs/{run['run']}/log?after={log['next_byte']}")["lines"] == []
 
 
@@ -279,3 +281,19 @@ def test_an_order_that_waits_is_seen_and_taken_back(looks: Looks) -> None:
         answer = requests.post(f"{url}/withdraw", json={"command": "crawl"}, headers=bearer("otto"), timeout=30)
         assert answer.json()["outcome"] == outcome
     assert looks.json("/fleet/jobs")["orders"] == []
+
+
+@needs_chromium
+def test_a_run_under_way_is_followed_line_by_line(chromium: Browser, looks: Looks) -> None:
+    morning = Morning(looks.hub)
+    morning.run("refused")
+    run = looks.json("/fleet/sources/refused/runs/last")
+    assert run["outcome"] == "running"
+    assert [it["source"] for it in looks.json("/fleet/jobs")["crawls"]] == ["refused"]
+    write_log(looks.hub, "refused", "first", run["run"])
+    chromium.visit("/sources/refused/runs/last")
+    chromium.wait_for_text("first", ".log")
+    write_log(looks.hub, "refused", "second \u202e<script>window.ran=1</script>", run["run"])
+    chromium.wait_for_text("second \\u202e<script>window.ran=1</script>", ".log")
+    assert chromium.run("return window.ran") is None
+    morning.end()

@@ -312,6 +312,8 @@ def _connect(port: int, options: Options, timeout_seconds: float) -> WebDriver:
         keep_alive=True,
         timeout=int(timeout_seconds + _DRIVER_SECONDS),
         proxy=Proxy(raw={"proxyType": ProxyType.DIRECT}),  # the environment's is not for our own driver
+        # One that hangs is not asked three times more, each as long.
+        init_args_for_pool_manager={"init_args_for_pool_manager": {"retries": False}},
     )
     return WebDriver(command_executor=RemoteConnection(client_config=config), options=options)
 

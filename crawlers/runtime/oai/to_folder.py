@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from crawlers.runtime import http
-from crawlers.runtime.crawl import code_version
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.oai.build import build
 from crawlers.runtime.oai.endpoint import Endpoint
@@ -18,7 +17,7 @@ from crawlers.runtime.oai.harvest import Harvest, Wanted, Windows
 from crawlers.runtime.oai.ledger import Ledger, Plan
 from crawlers.runtime.oai.showing import HarvestProgress
 from crawlers.runtime.oai.transport import Transport
-from crawlers.runtime.settings import PROJECT_URL
+from crawlers.runtime.settings import PROJECT_URL, code_version
 from crawlers.runtime.signals import stopping
 from crawlers.runtime.tally import Tally
 from crawlers.runtime.writer import ReleaseWriter

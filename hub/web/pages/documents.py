@@ -6,7 +6,6 @@ import msgspec
 
 from crawlers.runtime.errors import FleetError, UsageError
 from hub.api.documents import look_for
-from hub.api.release import find_live
 from hub.books import open_books
 from hub.looks import take_look
 from hub.views.documents import Operator, find_document
@@ -39,7 +38,8 @@ class DocumentsPage(LookPage):
         query = self.read_parameters(DocumentsPageQuery)
 
         async def found() -> dict[str, Any]:
-            values = {"name": name, "query": query, "live": await find_live(name), "fault": ""}
+            live = await asyncio.to_thread(open_books().live.find, name)
+            values = {"name": name, "query": query, "live": live, "fault": ""}
             try:
                 return values | await take_look(self._look, name, query)
             except FleetError as error:  # a field that can't be, a query that takes too long: said beside the form
@@ -50,7 +50,7 @@ class DocumentsPage(LookPage):
 
     def _look(self, name: str, query: DocumentsPageQuery) -> dict[str, Any]:
         documents = open_books().documents(name)
-        found = dict(_NOTHING, count=documents.estimated_document_count())
+        found = dict(_NOTHING)
         if query.id:
             found["steps"], found["older"] = follow_record(self.server.settings.archive_dir / name, query.id)
             try:
@@ -70,7 +70,6 @@ class DocumentsPage(LookPage):
 
 
 _NOTHING: dict[str, Any] = {
-    "count": None,
     "listed": [],
     "next": None,
     "steps": [],

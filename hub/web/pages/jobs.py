@@ -11,9 +11,10 @@ from hub.views.configuration import list_settings
 from hub.views.jobs import look_at_job
 from hub.web.pages.look import LookPage
 from hub.web.pages.page import PageHandler
+from hub.web.states import outcome_tone
 from hub.worklist import Job
 
-_HISTORY_SHOWN = 50
+_CRAWLS_SHOWN = 20
 _LINES_SHOWN = 500
 _TONES = {"done": "good", "failed": "bad", "running": "busy", "cancelled": "warn"}
 
@@ -28,13 +29,17 @@ class JobsPage(LookPage):
         query = self.read_parameters(HistoryQuery)
 
         async def found() -> dict[str, Any]:
-            now, ended = await asyncio.gather(
+            now, ended, overview = await asyncio.gather(
                 asyncio.to_thread(look, self.server),
                 asyncio.to_thread(list_history, query.source, min(query.last, 500)),
+                asyncio.to_thread(self.server.overviews.read),
             )
+            standings = [it.standing for it in overview.sources if it.standing and it.standing.run_ended]
             return {
                 "look": now,
                 "ended": ended,
+                "crawls": sorted(standings, key=lambda it: it.run_ended, reverse=True)[:_CRAWLS_SHOWN],
+                "outcome_tone": outcome_tone,
                 "query": query,
                 "tones": _TONES,
                 "memory": sum(process.bytes for process in now.processes),
