@@ -1,5 +1,6 @@
 """``GET /sources/NAME/documents``: the live documents of a source, one of them through the releases, its fields and their values."""
 
+import asyncio
 from typing import Annotated, Any
 
 import msgspec
