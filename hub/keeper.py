@@ -24,6 +24,7 @@ from hub.worklist import THE_HUB, Worklist
 
 logger = logging.getLogger(__name__)
 _WORDS = 500
+_MOST_DIFFS = 20
 
 
 class Keeper:
@@ -130,8 +131,12 @@ class Keeper:
     async def diff(self, name: str, words: tuple[str, ...], examples: int, by: str = THE_HUB) -> dict[str, Any]:
         """What changed from one release to another, as ``by`` asks; one comparison at a time.
 
-        :raises FleetError: there is no such release.
+        :raises FleetError: there is no such release, or too many wait.
         """
+        if sum(job.action == "diff" for job in self._worklist.list_open()) >= _MOST_DIFFS:
+            raise FleetError(
+                f"{_MOST_DIFFS} comparisons wait or are made at this moment: try again when they have ended"
+            )
         live = await asyncio.to_thread(self._books.live.find, name) if "live" in words else None
         with self._worklist.job("diff", name, by) as job:
             async with self._comparing:

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import orjson
-import tornado.httpserver
 from biothings.hub import HubServer, config
 from biothings.hub.dataload.source import SourceManager
 from biothings.utils.loggers import WSLogHandler
@@ -20,6 +19,7 @@ from hub.access.guard import Guard, GuardedApplication
 from hub.access.invitations import VALID_SECONDS
 from hub.access.logins import Logins
 from hub.alerts.task import make_watch
+from hub.api.bounded import BoundedServer
 from hub.api.routes import tornado_routes
 from hub.api.sdk import TELLING, Commands, pattern_of, sdk_routes
 from hub.books import open_books
@@ -159,7 +159,7 @@ class FleetHubServer(HubServer):
         self.logins.start()
         routes = [*page_routes(own), *tornado_routes(self), *sdk_routes(self)]
         self.route_patterns = [pattern_of(route) for route in routes]
-        server = tornado.httpserver.HTTPServer(
+        server = BoundedServer(
             GuardedApplication(routes, Guard(self.settings, self.logins), RefusalHandler, **own),
             max_body_size=_MAX_BODY_BYTES,
             max_header_size=_MAX_BODY_BYTES,

@@ -32,6 +32,11 @@ def approve(shared_dir: Path, source: str) -> Description:
     with _locked(folder, source):
         description = _require_held(folder, source)
         held = folder / protocol.HELD
+        for path in (held, *(held / name for name in protocol.PUBLISH_ORDER)):
+            if path.is_symlink():
+                raise FleetError(
+                    f"{source}: {path} is a symbolic link. Nothing was published. Discard it, and crawl again."
+                )
         found = protocol.checksum(held / protocol.DATA)
         if any(getattr(description, key) != value for key, value in found.items()):
             raise FleetError(
@@ -51,7 +56,7 @@ def approve(shared_dir: Path, source: str) -> Description:
                         os.fchmod(file.fileno(), 0o444)
                         os.fsync(file.fileno())
                 else:
-                    path.hardlink_to(held / name)
+                    os.link(held / name, path, follow_symlinks=False)
             place(files, folder)
         finally:
             for path in files.values():

@@ -10,7 +10,7 @@ from crawlers.runtime.errors import FleetError, UsageError
 from crawlers.runtime.json_files import read_json, write_json
 from crawlers.runtime.manifest import Manifest
 from crawlers.runtime.release import format_release
-from crawlers.runtime.schedule import Schedule, check_cron
+from crawlers.runtime.schedule import Schedule, check_cron, moment
 
 CONTAINER = "container.json"
 
@@ -43,10 +43,15 @@ def note_start(state_dir: Path, cron: str, now: datetime) -> Container:
 
 
 def read_container(state_dir: Path) -> Container | None:
-    """What the source's container last said; None where none ever started, or it can't be read."""
+    """What the source's container last said; None where none ever started, or it can't be read, or is not what one of ours says."""
     try:
-        return read_json(state_dir / CONTAINER, Container, "")
-    except FleetError:
+        container = read_json(state_dir / CONTAINER, Container, "")
+        if container:
+            moment(container.since)
+            if container.cron:
+                check_cron(container.cron)
+        return container
+    except (FleetError, ValueError, OverflowError):
         return None
 
 

@@ -3,6 +3,7 @@
 import os
 import stat
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from crawlers.runtime.temporary import REPLAY_FOLDER, is_temporary
 
 _FRESH_SECONDS = 60.0
 _MAX_FILES = 20_000
+_MAX_FOLDERS = 20_000
 # By the first folder below the state folder.
 _STATE = {LOGS: "logs", "pages": "pages", "files": "files", "oai": "windows"}
 _found: dict[tuple[Path, str, Path | None], tuple[float, "DiskUse"]] = {}
@@ -92,11 +94,16 @@ def size_of(path: Path) -> int:
 
 
 def _files(folder: str) -> Iterator[tuple[str, os.stat_result]]:
-    """The files below ``folder``, those next to it first; what vanishes meanwhile, and symbolic links, are passed over."""
-    waiting = [folder]
-    while waiting:
+    """The files below ``folder``, those next to it first; what vanishes meanwhile, and symbolic links, are passed over.
+
+    Of folders without end, which may hold no file, so many are looked into.
+    """
+    waiting = deque([folder])
+    for _ in range(_MAX_FOLDERS):
+        if not waiting:
+            return
         try:
-            with os.scandir(waiting.pop(0)) as entries:
+            with os.scandir(waiting.popleft()) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)

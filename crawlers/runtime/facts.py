@@ -87,6 +87,7 @@ def gather(shared_dir: Path, manifest: Manifest, now: datetime) -> Facts:
     for read in (read_run, read_published, read_rest):
         try:
             read()
-        except (FleetError, OSError) as error:
+        # Others may write there, too: a file that tells of a time that is none, say, must not hide the other sources.
+        except (FleetError, OSError, ValueError, OverflowError) as error:
             facts.fault = facts.fault or str(error)
     return facts

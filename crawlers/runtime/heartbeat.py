@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from crawlers.runtime.json_files import write_json
+from crawlers.runtime.errors import ReleaseError
+from crawlers.runtime.json_files import read_json, write_json
 from crawlers.runtime.lock import is_locked
 
 HEARTBEAT = "heartbeat.json"
@@ -75,10 +76,10 @@ class Heartbeat(msgspec.Struct, kw_only=True):
 def read_heartbeat(folder: Path) -> Heartbeat | None:
     """How far the crawl into the release folder ``folder`` is; None where none is under way, or it is one of a foreign crawler."""
     try:
-        heartbeat = msgspec.json.decode((folder / HEARTBEAT).read_bytes(), type=Heartbeat)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        heartbeat = read_json(folder / HEARTBEAT, Heartbeat, "")
+        return heartbeat if is_locked(folder) else None
+    except ReleaseError:
         return None
-    return heartbeat if is_locked(folder) else None
 
 
 def write_heartbeat(folder: Path, heartbeat: Heartbeat) -> None:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 import filelock
@@ -28,7 +29,7 @@ from crawlers.runtime.errors import (
 )
 from crawlers.runtime.heartbeat import remove_heartbeat
 from crawlers.runtime.held import find_held
-from crawlers.runtime.json_files import read_json, write_json
+from crawlers.runtime.json_files import decode, read_json, read_plain, write_json
 from crawlers.runtime.lock import is_locked, source_lock
 from crawlers.runtime.masking import mask
 from crawlers.runtime.pace import Pace, advance, replay_pace
@@ -46,6 +47,9 @@ LAST_RUN = "last-run.json"
 HISTORY = "history.ndjson"
 # Years of daily crawls. The older half goes when it is full.
 MAX_BYTES = 8 << 20
+_MOST_RUNS = 50_000
+_MOST_FAULTS = 100
+_ADVICE = "It is the history of the source's crawls; move it away, the next crawl begins a new one."
 _KILLED = "the crawl ended without a word: it was killed, or its machine went down."
 
 
@@ -112,24 +116,32 @@ def read_history(folder: Path, last: int | None = None) -> list[RunEntry]:
 
     :raises ReleaseError: the history, or the word of the last crawl, can't be read.
     """
-    entries: deque[RunEntry] = deque(maxlen=last)
-    path = folder / HISTORY
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    entries.append(msgspec.json.decode(line, type=RunEntry))
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    logger.warning("%s:%d: passed over, it is no run: %s", path, number, error)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise ReleaseError(f"{path} can't be read: {error}. It is the history of the source's crawls.") from error
+    entries = deque(_read_lines(folder / HISTORY), maxlen=last or _MOST_RUNS)
     run = read_last_run(folder)
     if run is not None and not any(_same(run, entry) for entry in entries):
         entries.append(run)
     return list(entries)
+
+
+def _read_lines(path: Path) -> Iterator[RunEntry]:
+    """The runs in the history. What is larger than ours ever are, or holds little else than what is no run, is none."""
+    try:
+        content = read_plain(path, 2 * MAX_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise ReleaseError(f"{path} can't be read: {error}. {_ADVICE}") from error
+    faults = 0
+    for number, line in enumerate(BytesIO(content), start=1):
+        try:
+            yield decode(line, RunEntry)
+        except ValueError as error:
+            faults += 1
+            if faults > _MOST_FAULTS:
+                raise ReleaseError(
+                    f"{path}: over {_MOST_FAULTS} of its first {number} lines are no runs. {_ADVICE}"
+                ) from error
+            logger.warning("%s:%d: passed over, it is no run: %s", path, number, error)
 
 
 def find_pace(folder: Path, schedule: Schedule, last: RunEntry | None) -> Pace:

@@ -1,10 +1,13 @@
 """Small files of JSON on the shared volume, each of one struct: read with care, replaced in one step."""
 
+import errno
 import os
+import stat
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import orjson
 
 from crawlers.runtime.errors import ReleaseError
 from crawlers.runtime.temporary import create_temporary, temporary_path
@@ -15,6 +18,29 @@ MAX_BYTES = 4 << 20
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
+def read_plain(path: Path, most_bytes: int = MAX_BYTES) -> bytes:
+    """What the plain file ``path`` holds, at most so much of it. Never follows a link, never waits for a pipe: whoever may write on
+    the shared volume may put either there.
+
+    :raises OSError: it can't be read, or is no plain file.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file")
+        return file.read(most_bytes)
+
+
+def decode(content: bytes, form: type[_Struct]) -> _Struct:
+    """``content``, which is JSON, as a struct. What is nested too deeply, and numbers that no other JSON could carry on, are refused.
+
+    :raises ValueError: it is no JSON, or not of the ``form``.
+    """
+    try:
+        return msgspec.convert(orjson.loads(content), form)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+
+
 def read_json(path: Path, form: type[_Struct], advice: str) -> _Struct | None:
     """What the file ``path`` holds; None where there is none. A symbolic link is not followed.
 
@@ -22,12 +48,10 @@ def read_json(path: Path, form: type[_Struct], advice: str) -> _Struct | None:
     :raises ReleaseError: it is there, but can't be read, or is not of the ``form``.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            return msgspec.json.decode(file.read(MAX_BYTES), type=form)
+        return decode(read_plain(path), form)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ReleaseError(f"{path}: {error}. {advice}") from error
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import filelock
 
+from crawlers.runtime.errors import ReleaseError
+
 LOCK = ".lock"
 # Not at once: the hub looks at the lock now and then, for a moment.
 _SECONDS = 1.0
@@ -21,11 +23,18 @@ def source_lock(folder: Path) -> filelock.BaseFileLock:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether somebody holds the lock of the release folder ``folder`` now."""
+    """Whether somebody holds the lock of the release folder ``folder`` now.
+
+    :raises ReleaseError: what lies there under its name can't be looked at.
+    """
     try:
         descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError as error:
+        raise ReleaseError(
+            f"{folder / LOCK}: {error}. It is the source's lock; remove it, the next crawl makes it anew."
+        ) from error
     try:
         # Held for a moment only; a crawl that starts just then tries more than once.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -4,6 +4,7 @@
 paused. Each is written in one step, and removed by who carries the order out: the container looks each minute.
 """
 
+import errno
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,6 +144,7 @@ def _read_order(state_dir: Path, command: Command) -> Order | None:
 def _write(state_dir: Path, name: str, content: msgspec.Struct) -> None:
     folder = state_dir / ORDERS
     try:
+        _require_own(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder, name, content)
     except OSError as error:
@@ -151,12 +153,20 @@ def _write(state_dir: Path, name: str, content: msgspec.Struct) -> None:
 
 def _remove(path: Path) -> bool:
     try:
+        _require_own(path.parent)
         path.unlink()
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
         raise FleetError(_refused(path.parent, error)) from error
     return True
+
+
+def _require_own(folder: Path) -> None:
+    """:raises OSError: the folder, or the state folder that it lies in, is a link: who writes through it writes somewhere else."""
+    for it in (folder.parent, folder):
+        if it.is_symlink():
+            raise OSError(errno.ELOOP, f"{it} is a symbolic link, a folder is expected")
 
 
 def _refused(folder: Path, error: OSError) -> str:
@@ -166,7 +176,7 @@ def _refused(folder: Path, error: OSError) -> str:
 def _moment(text: str, path: Path) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:  # somebody wrote it by hand: a pause that is not understood is one that holds
+    except (ValueError, OverflowError):  # somebody wrote it by hand: a pause that is not understood is one that holds
         raise FleetError(
             f"{path}: until is {text!r}, a date and time as 2026-11-22T01:02:03Z is expected. `fleet resume` removes the file."
         ) from None

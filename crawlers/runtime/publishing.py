@@ -21,6 +21,8 @@ def place(files: Mapping[str, Path], folder: Path) -> None:
 def remove_held(folder: Path) -> None:
     """Remove the release that is held in the release folder ``folder``, if there is one: ``release.txt`` first."""
     held = folder / protocol.HELD
+    if held.is_symlink():  # what it leads to is not ours to remove
+        held.unlink()
     if not held.is_dir():
         return
     for name in reversed(protocol.PUBLISH_ORDER):

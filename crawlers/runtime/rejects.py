@@ -138,8 +138,8 @@ class Reject(NamedTuple):
     truncated: bool = False
 
 
-def read_rejects(path: Path) -> Iterator[Reject | None]:
-    """The rejects in the file, one after the other, in flat memory; None for a line that is none.
+def read_rejects(path: Path, most_bytes: int = _MAX_LINE_BYTES) -> Iterator[Reject | None]:
+    """The rejects in the file, one after the other, in flat memory; None for a line that is none, or longer than ``most_bytes``.
 
     :raises ReleaseError: the file can't be read.
     """
@@ -148,7 +148,7 @@ def read_rejects(path: Path) -> Iterator[Reject | None]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             start = 0
-            while line := file.readline(_MAX_LINE_BYTES):
+            while line := file.readline(most_bytes):
                 yield _read_line(line, start, bodies, descriptor)
                 start += len(line)
     except OSError as error:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from crawlers.runtime.errors import ReleaseError
+from crawlers.runtime.json_files import read_json, read_plain
 from crawlers.runtime.schema.summary import Validation
 
 DATA = "data.ndjson"
@@ -144,19 +145,19 @@ def parse_release(text: str, path: Path) -> Release:
 
 
 def read_release(folder: Path) -> Release | None:
-    """The release published in ``folder``; None where nothing was published yet.
+    """The release published in ``folder``; None where nothing was published yet. A link is not followed: what it leads to would be
+    told to whoever looks at the source.
 
     :raises ReleaseError: release.txt holds no release string, or can't be read.
     """
     path = folder / RELEASE
     try:
-        with path.open("rb") as file:
-            content = file.read(_RELEASE_MAX_BYTES + 1)
-    except FileNotFoundError:
+        content = read_plain(path, _RELEASE_MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise ReleaseError(
-            f"{path} can't be read: {error}. Check that it is a file and that uid {os.geteuid()} may read it."
+            f"{path} can't be read: {error}. Check that it is a file, no link, and that uid {os.geteuid()} may read it."
         ) from error
     return parse_release(content.decode("utf-8", "replace"), path)
 
@@ -164,17 +165,11 @@ def read_release(folder: Path) -> Release | None:
 def read_description(folder: Path) -> Description | None:
     """The ``release.json`` in ``folder``; None where a foreign crawler left it out.
 
-    :raises ReleaseError: it is there, but not of the expected form.
+    :raises ReleaseError: it is there, but can't be read, or is not of the expected form.
     """
-    path = folder / DESCRIPTION
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Description)
-    except FileNotFoundError:
-        return None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ReleaseError(
-            f"{path}: {error}. It must describe {DATA} beside it; a crawler may also leave it out."
-        ) from error
+    return read_json(
+        folder / DESCRIPTION, Description, f"It must describe {DATA} beside it; a crawler may also leave it out."
+    )
 
 
 def checksum(path: Path) -> dict[str, Any]:

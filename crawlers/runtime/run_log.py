@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from crawlers.runtime.errors import UsageError
+from crawlers.runtime.json_files import decode
 from crawlers.runtime.logs import format_moment
 
 LOGS = "logs"
@@ -120,14 +121,16 @@ def _read(path: Path, start: int, max_bytes: int) -> tuple[bytes, int]:
         return b"", 0
     try:
         return os.pread(descriptor, max_bytes, max(start, 0)), os.fstat(descriptor).st_size
+    except OSError:  # a pipe, or a folder
+        return b"", 0
     finally:
         os.close(descriptor)
 
 
 def _decode(line: bytes) -> LogLine | None:
     try:
-        return msgspec.json.decode(line, type=LogLine)
-    except (msgspec.DecodeError, UnicodeDecodeError):  # torn by a power cut
+        return decode(line, LogLine)
+    except ValueError:  # torn by a power cut
         return None
 
 

@@ -20,10 +20,12 @@ def write_verdict(folder: Path, run: str, message: str) -> None:
 
 def read_verdict(folder: Path, run: str) -> str:
     """Where ``run`` hung when it was ended as stuck; empty where it wasn't."""
+    from crawlers.runtime.json_files import read_plain  # the watchdog, which writes, has no package but Python's own
+
     try:
-        verdict = json.loads((folder / STUCK).read_bytes())
+        verdict = json.loads(read_plain(folder / STUCK))
         return str(verdict["message"]) if verdict["run"] == run else ""
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return ""
 
 

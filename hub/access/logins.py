@@ -140,16 +140,17 @@ class Logins:
 
         :raises Refusal: nobody who is known.
         """
+        use = not is_live and LIVE_HEADER not in request.headers
         authorization = request.headers.get("Authorization", "")
         scheme, _, credentials = authorization.partition(" ")
         if scheme.lower() == "bearer" or SDK_TOKEN_HEADER in request.headers:
-            return self._of_token(credentials.strip() if authorization else request.headers[SDK_TOKEN_HEADER])
+            return self._of_token(credentials.strip() if authorization else request.headers[SDK_TOKEN_HEADER], use)
         if scheme.lower() == "basic":
             return self._of_basic(credentials.strip(), str(request.remote_ip))
         if authorization:
             raise Refusal(401, "the Authorization header is neither Basic nor Bearer")
         if cookie := request.cookies.get(self.cookie):
-            if user := self.find_session(cookie.value, use=not is_live and LIVE_HEADER not in request.headers):
+            if user := self.find_session(cookie.value, use):
                 return user
             if not self.is_open:
                 raise Refusal(401, "the session has ended: log in again")
@@ -178,7 +179,11 @@ class Logins:
         if self._settings.password and hmac.compare_digest(name.encode(), self._settings.user.encode()):
             right = hmac.compare_digest(password.encode(), self._settings.password.encode())
         else:
-            right = await self._compare(password, account.password if account else None)
+            try:
+                right = await self._compare(password, account.password if account else None)
+            except Refusal:  # nobody has looked at it
+                self.lockout.take_back(name, address)
+                raise
         if not right:
             self._note("login", User(name[:64], "visitor", "password"), address, 401, "wrong name or password")
             raise Refusal(401, "the name or the password is wrong")
@@ -212,15 +217,15 @@ class Logins:
             return None
         return User(session.name, self._role(session.name), "session", session.csrf, key)
 
-    def _of_token(self, text: str) -> User:
+    def _of_token(self, text: str, use: bool) -> User:
         # No count of failures: a token can't be guessed, and one that ran out must not lock out a whole address.
         if self._local and hmac.compare_digest(hash_token(text), self._local):
             return User(LOCAL, "admin", "local token")
         if found := self.known.find_token(text):
             name, token = found
             return User(name, token.role, "token")
-        if user := self.find_session(text):  # a client of the SDK, which logged in for it
-            return User(user.name, user.role, "token")
+        if user := self.find_session(text, use):  # a client of the SDK, which logged in for it, and may log out
+            return User(user.name, user.role, "token", session=user.session)
         raise Refusal(401, "the token is not known, or has expired")
 
     def _of_basic(self, credentials: str, address: str) -> User:
@@ -232,6 +237,7 @@ class Logins:
         if (wait := self.lockout.wait_seconds(name, address)) > 0:
             raise _locked(wait)
         if self._basic is not None and hmac.compare_digest(given, self._basic):
+            self.lockout.know(name, address)
             return User(self._settings.user, "admin", "password")
         self.lockout.fail(name, address)
         self._note("login", User(name[:64], "visitor", "password"), address, 401, "wrong name or password")

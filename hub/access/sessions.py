@@ -7,8 +7,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# More at a time than a team needs; beyond it the one that was unused for longest ends.
+# More at a time than a team needs; beyond it the one that was unused for longest ends. Of one user, who must not end all others'.
 _MAX_SESSIONS = 2_000
+_MAX_OF_USER = 100
 
 
 @dataclass
@@ -36,6 +37,9 @@ class Sessions:
         secret = secrets.token_urlsafe(32)
         now = self._clock()
         self._sessions[_key(secret)] = Session(name, stamp, secrets.token_urlsafe(32), now, now)
+        own = [key for key, session in self._sessions.items() if session.name == name]
+        for key in own[:-_MAX_OF_USER]:
+            self.end(key)
         while len(self._sessions) > _MAX_SESSIONS:
             self._sessions.popitem(last=False)
         return secret

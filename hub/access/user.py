@@ -24,7 +24,7 @@ def higher(one: Role | None, other: Role | None) -> Role | None:
 class User:
     """``name``: empty for a visitor. ``way``: how the user is known. ``csrf``: the token that changes by this session need.
 
-    ``session``: the key of the session, where ``way`` is ``session``.
+    ``session``: the key of the session, where there is one: ``way`` is ``session``, or ``token`` where its secret was given as one.
     """
 
     name: str

@@ -15,6 +15,7 @@ from hub.access.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 from hub.access.users_file import NAME_PATTERN, GrantedRole
 from hub.api.base import FleetHandler
 from hub.api.description import NoParameters, described
+from hub.looks import take_look
 
 _Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN, description="Letters, digits and . _ @ -, at most 64.")]
 _Password = Annotated[str, msgspec.Meta(min_length=MIN_CHARACTERS, max_length=MAX_CHARACTERS)]
@@ -213,6 +214,4 @@ class AuditHandler(AccountsHandler):
     @described("Who did what, the newest first.", parameters=AuditParameters, answer=list[Entry])
     async def get(self) -> None:
         asked = self.read_parameters(AuditParameters)
-        await self.respond(
-            lambda: asyncio.to_thread(self.server.logins.audit.read, asked.limit, asked.who, asked.source)
-        )
+        await self.respond(lambda: take_look(self.server.logins.audit.read, asked.limit, asked.who, asked.source))

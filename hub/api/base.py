@@ -34,6 +34,7 @@ _NEXT_FIELD = "next"
 # A path of ours. Browsers read // and /\ as another host, and leave out control characters.
 _LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
 _SECRET_FIELDS = {"password", "old_password", "invitation"}
+_SECRET_IN_QUERY = re.compile(rf"\b({'|'.join(sorted(_SECRET_FIELDS))})=[^&\s]*")
 
 Parameters = TypeVar("Parameters", bound=msgspec.Struct)
 
@@ -199,6 +200,10 @@ class FleetHandler(RequestHandler):
             methods = ("GET", "POST", "PUT", "DELETE")
             self.set_header("Allow", ", ".join(it for it in methods if _answers(type(self), it)))
         self.tell(status_code, reason)
+
+    def _request_summary(self) -> str:
+        """What the log says of the request: who reads that may not use the link of somebody else."""
+        return _SECRET_IN_QUERY.sub(r"\1=***", super()._request_summary())
 
     def set_session_cookie(self, secret: str) -> None:
         """Have the browser keep the session ``secret``: out of reach of scripts, and of requests that other sites cause."""

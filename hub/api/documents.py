@@ -1,6 +1,5 @@
 """The endpoints that show live documents of a source, and what became of one record from release to release."""
 
-import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -8,6 +7,7 @@ import msgspec
 from hub.api.base import SourceHandler
 from hub.api.description import described
 from hub.books import open_books
+from hub.looks import take_look
 from hub.views.documents import MAX_DOCUMENTS, Operator, find_document, find_documents, sample_documents
 from hub.views.fields import Overview, Values, count_values, overview
 from hub.views.histories import Step, follow_record
@@ -53,7 +53,7 @@ class DocumentsHandler(SourceHandler):
         query = self.read_parameters(DocumentsQuery)
 
         async def found() -> Documents:
-            return await asyncio.to_thread(look_for, name, query)
+            return await take_look(look_for, name, query)
 
         await self.answer(name, found)
 
@@ -66,7 +66,7 @@ class DocumentHandler(SourceHandler):
     @described("The live document of that `_id`.")
     async def get(self, name: str, id: str) -> None:
         async def found() -> dict[str, Any]:
-            return await asyncio.to_thread(find_document, open_books().documents(name), id)
+            return await take_look(find_document, open_books().documents(name), id)
 
         await self.answer(name, found)
 
@@ -79,7 +79,7 @@ class RecordHistoryHandler(SourceHandler):
     @described("What each archived release did to the record of that `_id`.", answer=RecordHistory)
     async def get(self, name: str, id: str) -> None:
         async def found() -> RecordHistory:
-            steps, older = await asyncio.to_thread(follow_record, self.server.settings.archive_dir / name, id)
+            steps, older = await take_look(follow_record, self.server.settings.archive_dir / name, id)
             return RecordHistory(source=name, id=id, steps=steps, older=older)
 
         await self.answer(name, found)
@@ -92,7 +92,7 @@ class FieldsHandler(SourceHandler):
 
     @described("Which fields the live documents have, and of which types, by a sample.", answer=Overview)
     async def get(self, name: str) -> None:
-        await self.answer(name, lambda: asyncio.to_thread(overview, open_books().documents(name)))
+        await self.answer(name, lambda: take_look(overview, open_books().documents(name)))
 
 
 class FieldValuesHandler(SourceHandler):
@@ -103,7 +103,7 @@ class FieldValuesHandler(SourceHandler):
     @described("How often a field has each value.", parameters=ValuesQuery, answer=Values)
     async def get(self, name: str, field: str) -> None:
         top = self.read_parameters(ValuesQuery).top
-        await self.answer(name, lambda: asyncio.to_thread(count_values, open_books().documents(name), field, top))
+        await self.answer(name, lambda: take_look(count_values, open_books().documents(name), field, top))
 
 
 def look_for(name: str, query: DocumentsQuery) -> Documents:

@@ -12,6 +12,7 @@ from hub.api.runs import Level
 from hub.api.tail import TailHandler
 from hub.books import open_books
 from hub.log import HubLogPart, log_path, read_log
+from hub.looks import take_look
 from hub.views.configuration import Setting, list_settings
 from hub.views.jobs import JobsLook, look_at_jobs
 from hub.worklist import Job
@@ -82,7 +83,7 @@ class LogHandler(FleetHandler):
     @described("Lines of the hub's log, errors with their stack.", parameters=LogQuery, answer=HubLogPart)
     async def get(self) -> None:
         query = self.read_parameters(LogQuery)
-        await self.respond(lambda: asyncio.to_thread(_read, self.server, query, query.after))
+        await self.respond(lambda: take_look(_read, self.server, query, query.after))
 
 
 class LogTail(TailHandler):

@@ -12,6 +12,7 @@ from tornado.iostream import StreamClosedError
 from hub.api.base import SourceHandler
 from hub.api.description import described
 from hub.books import open_books
+from hub.looks import take_look
 from hub.views.rejects import MAX_REJECTS, Of, RejectGroups, RejectLook, group_rejects, list_rejects
 from hub.views.releases import ReleaseLook, find_download, look_at_release
 
@@ -58,9 +59,7 @@ class RejectGroupsHandler(SourceHandler):
 
         async def found() -> RejectGroups:
             live = await find_live(name)
-            return await asyncio.to_thread(
-                group_rejects, self.server.settings, name, release, query.of, live, query.examples
-            )
+            return await take_look(group_rejects, self.server.settings, name, release, query.of, live, query.examples)
 
         await self.answer(name, found)
 
@@ -77,7 +76,7 @@ class RejectsHandler(SourceHandler):
 
         async def found() -> list[RejectLook]:
             live = await find_live(name)
-            return await asyncio.to_thread(lambda: list_rejects(self.server.settings, name, release, of, live, **asked))
+            return await take_look(lambda: list_rejects(self.server.settings, name, release, of, live, **asked))
 
         await self.answer(name, found)
 

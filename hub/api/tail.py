@@ -7,19 +7,23 @@ a browser that has lost the connection does by itself.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from tornado.iostream import StreamClosedError
 
 from crawlers.runtime.errors import FleetError
+from hub.access.logins import Refusal
 from hub.access.user import Role
-from hub.api.base import SourceHandler
+from hub.api.base import FleetHandler, SourceHandler
+from hub.looks import take_look
 
 _LOOK_SECONDS = 1.0
 # Something is said now and then, so that proxies keep the connection; after a while the browser has to come, and log in, again.
 _SILENCE_SECONDS = 25.0
 _LONGEST_SECONDS = 600.0
+# Each reads its log every second.
+_MOST_OPEN = 50
 
 
 class TailHandler(SourceHandler):
@@ -40,6 +44,28 @@ class TailHandler(SourceHandler):
         """Send what ``more`` gives, lines and the id of what comes after them, until the client is gone. Runs it in a thread."""
         if self._finished:  # there is no such source
             return
+        if TailHandler._open >= _MOST_OPEN:
+            self.set_header("Retry-After", "60")
+            FleetHandler.tell(
+                self, 503, f"{_MOST_OPEN} logs are being followed at this moment, which is the most: try again later"
+            )
+            return
+        TailHandler._open += 1
+        try:
+            await self._follow(more)
+        finally:
+            TailHandler._open -= 1
+
+    _open: ClassVar[int] = 0
+
+    def _may_go_on(self) -> bool:
+        """Whether who asked may still look: the session may have ended, the role have changed."""
+        try:
+            return self.server.logins.identify(self.request, is_live=True).can(self.needs)
+        except Refusal:
+            return False
+
+    async def _follow(self, more: Callable[[], tuple[list[Any], str]]) -> None:
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Accel-Buffering", "no")  # a proxy that gathers answers would hold events back
@@ -48,9 +74,9 @@ class TailHandler(SourceHandler):
         with suppress(StreamClosedError):
             self.write("retry: 3000\n\n")
             await self.flush()
-            while clock() < ends and not self.request.connection.stream.closed():  # type: ignore[union-attr]
+            while clock() < ends and self._may_go_on() and not self.request.connection.stream.closed():  # type: ignore[union-attr]
                 try:
-                    lines, after = await asyncio.to_thread(more)
+                    lines, after = await take_look(more)
                 except (FleetError, OSError):  # it was removed meanwhile
                     return
                 if lines:

@@ -15,6 +15,7 @@ from crawlers.runtime.release import (
     DATA,
     DESCRIPTION,
     PUBLISH_ORDER,
+    REJECTS,
     RELEASE,
     Release,
     checksum,
@@ -24,6 +25,8 @@ from crawlers.runtime.release import (
 from hub.dataload.plain_files import fsync, identity_of, link_or_copy, open_folder, open_plain, status_in
 
 _STAGING = ".staging-"
+# Never copied if it can be helped: they may fill the disk, and a sparse one more than once.
+_LARGE = (DATA, REJECTS)
 _ATTEMPTS = 5
 _RELEASE_MAX_BYTES = 64
 _DESCRIPTION_MAX_BYTES = 1024 * 1024
@@ -167,13 +170,18 @@ def _archive(published: Path, folder: int, release: Release, archive: Path, sett
     target = archive / release.text
     if target.exists():
         raise ReleaseError(f"{target} exists, but holds no {DATA}: remove it, so that the release can be taken up")
+    described = status_in(folder, DESCRIPTION)
+    if described is not None and described.st_size > _DESCRIPTION_MAX_BYTES:
+        raise ReleaseError(
+            f"{published / DESCRIPTION} has over {_DESCRIPTION_MAX_BYTES} bytes: it describes a release in a few lines"
+        )
     archive.mkdir(parents=True, exist_ok=True)
     for leftover in archive.glob(f"{_STAGING}*"):  # of a run that was killed: only one runs at a time
         shutil.rmtree(leftover)
     staging = archive / f"{_STAGING}{os.getpid()}"
     staging.mkdir()
     try:
-        taken = {name: link_or_copy(folder, published / name, staging / name, name == DATA) for name in PUBLISH_ORDER}
+        taken = {name: link_or_copy(folder, published / name, staging / name, name in _LARGE) for name in PUBLISH_ORDER}
         if taken[DATA] is None:
             raise ReleaseError(
                 f"{published / DATA} is missing beside {RELEASE}, which says {release}. Crawl the source again."
@@ -198,11 +206,6 @@ def _verify(published: Path, staging: Path, release: Release) -> bool:
 
     :raises ReleaseError: they differ.
     """
-    path = staging / DESCRIPTION
-    if path.exists() and path.stat().st_size > _DESCRIPTION_MAX_BYTES:
-        raise ReleaseError(
-            f"{published / DESCRIPTION} has over {_DESCRIPTION_MAX_BYTES} bytes: it describes a release in a few lines"
-        )
     try:
         description = read_description(staging)
     except ReleaseError as error:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import msgspec
 
+from crawlers.runtime.json_files import decode
 from crawlers.runtime.release import REJECTS
+from hub.dataload.documents import MAX_LINE_BYTES
 
 _KIND = "withdrawn"
 
@@ -26,12 +28,12 @@ def find_withdrawn(folder: Path) -> frozenset[str]:
     found = set()
     try:
         with (folder / REJECTS).open("rb") as file:
-            for line in file:
+            while line := file.readline(MAX_LINE_BYTES):
                 if _KIND.encode() not in line:
                     continue
                 try:
-                    reject = msgspec.json.decode(line, type=_Reject)
-                except (msgspec.DecodeError, UnicodeDecodeError):
+                    reject = decode(line, _Reject)
+                except ValueError:
                     continue
                 if reject.kind == _KIND and reject.record and reject.record.identifier:
                     found.add(reject.record.identifier)

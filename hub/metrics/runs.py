@@ -8,10 +8,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
 from crawlers.runtime.errors import ReleaseError
 from crawlers.runtime.history import HISTORY, RunEntry, read_last_run
+from crawlers.runtime.json_files import decode
 
 # Some dozens of runs: more than can end between two looks.
 _TAIL_BYTES = 256 << 10
@@ -92,6 +91,6 @@ class Runs:
 
 def _decode(line: bytes) -> RunEntry | None:
     try:
-        return msgspec.json.decode(line, type=RunEntry)
-    except (msgspec.DecodeError, UnicodeDecodeError):  # torn, or cut by where the tail begins
+        return decode(line, RunEntry)
+    except ValueError:  # torn, or cut by where the tail begins
         return None

@@ -160,7 +160,8 @@ def _halve(file: BinaryIO, identifier: str) -> dict[str, Any] | None:
 def _first_record(file: BinaryIO, middle: int, high: int) -> tuple[int, dict[str, Any] | None]:
     """The first record whose line begins at ``middle`` or later, and before ``high``, and where that is."""
     file.seek(middle - 1)
-    file.readline()  # the rest of a line; of none, where one begins at `middle`
+    while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
+        pass  # the rest of a line, however long; of none, where one begins at `middle`
     while (start := file.tell()) < high:
         record = parse_record(file.readline(MAX_LINE_BYTES))
         if record is not None:

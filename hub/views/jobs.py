@@ -139,11 +139,11 @@ def list_processes() -> list[Process]:
 
 def _find_heartbeat(folder: Path) -> Heartbeat | None:
     """How far the crawl into the release folder is; of one that writes no heartbeat, or not yet, only since when; None: none."""
-    if not is_locked(folder):
-        return None
-    if heartbeat := read_heartbeat(folder):
-        return heartbeat
     try:
+        if not is_locked(folder):
+            return None
+        if heartbeat := read_heartbeat(folder):
+            return heartbeat
         run = read_last_run(folder)
     except ReleaseError:
         return None

@@ -23,6 +23,8 @@ from hub.views.releases import UPLOAD_REJECTS, find_folder
 MAX_REJECTS = 100
 _MAX_BYTES = 8 << 20
 _MAX_LINES = 100_000
+# Unpacked, a line may take thirty times as much: more than the hub has to spare.
+_MAX_LINE_BYTES = 4 << 20
 _SECONDS = 3.0
 _BODY_CHARACTERS = 20_000
 
@@ -57,7 +59,7 @@ class _Reading:
     """Reads rejects as far as lines and time reach."""
 
     def __init__(self, path: Path, of: Of) -> None:
-        self._rejects = read_upload_rejects(path) if of == "upload" else read_rejects(path)
+        self._rejects = read_upload_rejects(path) if of == "upload" else read_rejects(path, _MAX_LINE_BYTES)
         self.looked_at = 0
         self.cut_off = False
 

@@ -78,7 +78,10 @@ def parse_moment(moment: str | datetime | None) -> datetime | None:
             moment = datetime.fromisoformat(moment)
         except ValueError:
             return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:  # at the ends of time
+        return None
 
 
 def when(moment: str | datetime | None) -> str:

@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import requests
 
 from hub.access.accounts import add_token, add_user, remove_user, set_password, set_role
 from hub.access.users_file import UsersFile
@@ -283,3 +285,46 @@ def test_the_first_user_is_made_by_a_one_time_link(make_hub: MakeHub) -> None:
         )
         assert browser.get("/fleet/whoami").json() == {"error": "the session has ended: log in again"}
     assert hub.run("user", "list").stdout.startswith("anna  admin")
+
+
+def test_who_logged_in_for_a_token_can_log_out_by_it(hub: RunningHub, browser: Browser) -> None:
+    form = {"username": "reader", "password": password_of("reader")}
+    token = browser.post("/login", json=form).json()["result"]["token"]
+    browser.cookies.clear()
+    assert browser.get("/fleet/whoami", headers=bearer(token)).json()["way"] == "token"
+    assert browser.post("/logout", headers=bearer(token)).status_code == 200
+    assert browser.get("/fleet/whoami", headers=bearer(token)).status_code == 401
+
+
+def test_a_log_is_followed_no_longer_than_the_role_lasts(hub: RunningHub, browser: Browser) -> None:
+    file = _user(hub, "follower")
+    browser.log_in("follower")
+    with browser.get("/fleet/log/events", stream=True) as answer:
+        lines = answer.iter_lines(chunk_size=1)
+        assert next(lines).startswith(b"retry")
+        set_role(file, "follower", "reader")
+        assert all(isinstance(line, bytes) for line in lines)  # to its end, which comes within a second or two
+
+
+def test_so_many_follow_logs_and_no_more(hub: RunningHub) -> None:
+    url, headers = f"{hub.url}/fleet/log/events", bearer(hub.tokens["operator"])
+    with ExitStack() as stack:
+        session = stack.enter_context(requests.Session())
+        for _ in range(50):
+            answer = stack.enter_context(session.get(url, headers=headers, stream=True, timeout=20))
+            assert answer.status_code == 200
+        assert session.get(url, headers=headers, timeout=20).status_code == 503
+    wait_for(lambda: _follows(url, headers), "those who are gone to be forgotten")
+
+
+def _follows(url: str, headers: dict[str, str]) -> bool:
+    with requests.get(url, headers=headers, stream=True, timeout=20) as answer:
+        return answer.status_code == 200
+
+
+def test_no_invitation_is_told_in_the_log(hub: RunningHub, browser: Browser) -> None:
+    browser.post("/welcome", params={"invitation": "9kXuEOhqu_88bhkMTfMm"}, data={"name": "x"})
+    log = hub.data / "logs" / "hub.ndjson"
+    wait_for(lambda: "/welcome?invitation=***" in log.read_text(), "the refusal to be logged")
+    assert "9kXuEOhqu" not in log.read_text()
+    assert "9kXuEOhqu" not in hub.log.read_text()

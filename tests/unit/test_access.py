@@ -142,11 +142,11 @@ def test_a_session_ends_when_it_is_idle_and_at_last_in_any_case(clock: Clock) ->
 
 def test_sessions_are_bounded_and_know_no_secret(clock: Clock) -> None:
     sessions = Sessions(60, 200, clock)
-    secrets = [sessions.begin("anna", "") for _ in range(2_001)]
+    secrets = [sessions.begin(f"user {number % 50}", "") for number in range(2_001)]
     assert sessions.find(secrets[0]) is None
     assert sessions.find(secrets[1])
     assert not [key for key in sessions._sessions if key in secrets]
-    sessions.end_all("anna")
+    sessions.end_all("user 2")
     assert sessions.find(secrets[2]) is None
 
 
@@ -155,7 +155,8 @@ def test_after_failures_the_wait_grows_and_passes(clock: Clock) -> None:
     waits = []
     for _ in range(9):
         lockout.fail("anna", "192.0.2.1")
-        waits.append(lockout.wait_seconds("anna", "192.0.2.9"))
+        waits.append(lockout.wait_seconds("anna", "192.0.2.1"))
+        assert lockout.wait_seconds("anna", "192.0.2.9") == 0  # who guesses keeps nobody out who is somewhere else
     assert waits == [0, 0, 0, 0, 30, 60, 120, 240, 480]
     assert lockout.wait_seconds("bert", "192.0.2.1") == 0
     for number in range(30):
@@ -177,6 +178,44 @@ def test_one_good_login_forgets_the_users_failures_and_not_the_addresses(clock: 
     assert lockout.wait_seconds("mine", "192.0.2.1") == 0
     lockout.fail("anna", "192.0.2.1")
     assert lockout.wait_seconds("mine", "192.0.2.1") == 30
+
+
+def test_who_guesses_from_many_addresses_waits_and_keeps_nobody_out_for_long(clock: Clock) -> None:
+    lockout = Lockout(clock)
+    lockout.fail("anna", "198.51.100.1")
+    lockout.succeed("anna", "198.51.100.1")
+    for number in range(200):
+        lockout.fail("anna", f"192.0.2.{number}")
+    assert lockout.wait_seconds("anna", "203.0.113.1") == 60
+    assert lockout.wait_seconds("anna", "198.51.100.1") == 0  # she has logged in there before
+    clock.now += 60
+    assert lockout.wait_seconds("anna", "203.0.113.1") == 0
+
+
+def test_a_network_of_ipv6_counts_as_one_address(clock: Clock) -> None:
+    lockout = Lockout(clock)
+    for number in range(20):
+        lockout.fail(f"user {number}", f"2001:db8::{number + 1:x}")
+    assert lockout.wait_seconds("bert", "2001:db8::ffff") == 30
+    assert lockout.wait_seconds("bert", "2001:db8:0:1::1") == 0
+
+
+def test_a_try_that_nobody_looked_at_is_no_failure(clock: Clock) -> None:
+    lockout = Lockout(clock)
+    for _ in range(50):
+        lockout.fail("anna", "192.0.2.1")
+        lockout.take_back("anna", "192.0.2.1")
+    assert lockout.wait_seconds("anna", "192.0.2.1") == 0
+
+
+def test_one_users_sessions_end_no_others(clock: Clock) -> None:
+    sessions = Sessions(60, 600, clock)
+    others = sessions.begin("bert", "")
+    first = sessions.begin("anna", "")
+    secrets = [sessions.begin("anna", "") for _ in range(2_100)]
+    assert sessions.find(others)
+    assert sessions.find(secrets[-1])
+    assert not sessions.find(first)
 
 
 def test_what_lockout_keeps_is_bounded(clock: Clock) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from crawlers.runtime.errors import FleetError, UsageError
 from hub.api.documents import look_for
 from hub.books import open_books
+from hub.looks import take_look
 from hub.views.documents import Operator, find_document
 from hub.views.fields import count_values, overview
 from hub.views.histories import follow_record
@@ -41,7 +42,7 @@ class DocumentsPage(LookPage):
             live = await asyncio.to_thread(open_books().live.find, name)
             values = {"name": name, "query": query, "live": live, "fault": ""}
             try:
-                return values | await asyncio.to_thread(self._look, name, query)
+                return values | await take_look(self._look, name, query)
             except FleetError as error:  # a field that can't be, a query that takes too long: said beside the form
                 self.set_status(404 if isinstance(error, UsageError) else 409)
                 return values | _NOTHING | {"fault": str(error)}

@@ -6,6 +6,7 @@ from typing import Any
 
 from hub.api.jobs import HistoryQuery, LogQuery, find_job, list_history, look
 from hub.log import log_path, read_log
+from hub.looks import take_look
 from hub.views.configuration import list_settings
 from hub.views.jobs import look_at_job
 from hub.web.pages.look import LookPage
@@ -78,7 +79,7 @@ class LogPage(LookPage):
 
         async def found() -> dict[str, Any]:
             order = partial(read_log, path, level=query.level, text=query.text, job=query.job, last=query.last)
-            return {"query": query, "log": await asyncio.to_thread(order)}
+            return {"query": query, "log": await take_look(order)}
 
         await self.respond(found)
 

@@ -10,6 +10,7 @@ from crawlers.runtime.schema.profiles import PROFILES
 from hub.api.release import RejectsQuery, find_live
 from hub.books import open_books
 from hub.dataload.archive import list_archived
+from hub.looks import take_look
 from hub.settings import HubSettings
 from hub.views.rejects import RejectGroups, group_rejects, list_rejects
 from hub.views.releases import ReleaseLook, look_at_release
@@ -80,8 +81,8 @@ class RejectsPage(LookPage):
         async def found() -> dict[str, Any]:
             live = await find_live(name)
             settings = self.server.settings
-            groups = await asyncio.to_thread(group_rejects, settings, name, release, of, live)
-            listed = await asyncio.to_thread(lambda: list_rejects(settings, name, release, of, live, **asked))
+            groups = await take_look(group_rejects, settings, name, release, of, live)
+            listed = await take_look(lambda: list_rejects(settings, name, release, of, live, **asked))
             return {"name": name, "address": release, "query": query, "groups": groups, "listed": listed}
 
         await self.answer(name, found)
