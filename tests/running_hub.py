@@ -145,8 +145,13 @@ class RunningHub:
         )
 
     def status(self, name: str) -> dict[str, Any]:
-        sources = requests.get(f"{self.url}/fleet/status", auth=self.auth, timeout=30).json()
-        return next(source for source in sources if source["name"] == name)
+        """How the source stands, as soon as the hub has read its manifest."""
+
+        def find() -> dict[str, Any] | None:
+            sources = requests.get(f"{self.url}/fleet/status", auth=self.auth, timeout=30).json()
+            return next((source for source in sources if source["name"] == name), None)
+
+        return wait_for(find, f"the hub to know the source {name}")
 
     def act(self, name: str, action: str, **parameters: str) -> requests.Response:
         url = f"{self.url}/fleet/sources/{name}/{action}"
