@@ -3,14 +3,16 @@
 import getpass
 import json
 import os
+import sys
 from typing import Any, TextIO
 
 import click
 
+from crawlers.runtime.errors import UsageError
 from hub.access import accounts
 from hub.access.audit import Audit, Entry, now_text
 from hub.access.user import ROLES
-from hub.access.users_file import UsersFile
+from hub.access.users_file import UsersFile, check_name
 from hub.client import HubClient
 from hub.settings import HubSettings
 
@@ -39,6 +41,7 @@ def user() -> None:
 def add_user(name: str, role: Any, password_file: TextIO | None) -> None:
     """Add the user NAME, and ask for a password."""
     settings = HubSettings.from_environment()
+    check_name(name)  # before a password is asked for in vain
     accounts.add_user(_file(settings), name, role, _password(password_file), settings.user)
     _note(settings, f"add user {name}", role=role)
     click.echo(f"{name} may log in as {role}")
@@ -150,6 +153,10 @@ def _file(settings: HubSettings) -> UsersFile:
 def _password(file: TextIO | None) -> str:
     if file:
         return file.read().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "a password can be asked for on a terminal only: give it by --password-file, `-` for standard input"
+        )
     return click.prompt("Password", hide_input=True, confirmation_prompt=True)
 
 

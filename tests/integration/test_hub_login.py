@@ -252,6 +252,9 @@ def test_users_are_kept_by_the_command(hub: RunningHub, browser: Browser, tmp_pa
     assert browser.log_in("cleo", "a long enough one").json()["role"] == "admin"
     again = hub.run("user", "add", "cleo", "--password-file", str(password))
     assert (again.returncode, "there is a user cleo" in again.stderr) == (2, True)
+    for name, told in (("cleo/x", "is no name: letters, digits"), ("dora", "give it by --password-file")):
+        refused = hub.run("user", "add", name)
+        assert (refused.returncode, told in refused.stderr) == (2, True), refused.stderr
     token = hub.run("token", "add", "cleo-s", "--role", "reader").stdout.strip()
     assert browser.get("/fleet/status", headers=bearer(token)).status_code == 200
     listed = json.loads(hub.run("token", "list", "--json").stdout)
